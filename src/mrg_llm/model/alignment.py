@@ -1,0 +1,98 @@
+"""Contrastive alignment of image and report: heads and losses of stages 1 and 2 (this project's own extension).
+
+    global     InfoNCE between the pooled image and the report, both directions            (CLIP, arXiv 2103.00020)
+    local      every sentence attends to the visual tokens; contrast over sentences        (after GLoRIA)
+    prompt     the same with the customized prompts in place of the visual tokens: so a prompt already means its
+               image before the LLM is asked to speak
+
+Reports are embedded by the frozen LLM itself. Chest reports repeat themselves, so equal texts are positives, never
+negatives. Legend: B images, T texts, N tokens of an image, C and D widths, A width of the shared space.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor, nn
+
+from mrg_llm.model.configuration import AlignmentConfig
+from mrg_llm.model.prompts import masked_mean
+
+REGION_TEMPERATURE = 0.1  # of a sentence's attention over regions; 4 to 10 times softer than the contrast (GLoRIA)
+MAX_SCALE = math.log(100)
+
+
+class AlignmentHeads(nn.Module):
+    """Small maps into the shared space, one a kind of thing that is compared."""
+
+    def __init__(self, config: AlignmentConfig, feature_width: int, width: int, has_prompts: bool):
+        super().__init__()
+        self.image = nn.Sequential(nn.LayerNorm(2 * feature_width), nn.Linear(2 * feature_width, config.width))
+        self.report = text_head(width, config.width)
+        self.sentence = text_head(width, config.width)
+        self.region = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.width))
+        self.prompt = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.width)) if has_prompts else None
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.register_buffer("text_mean", torch.zeros(width))
+        self.register_buffer("text_std", torch.ones(width))
+
+    def standardise_texts(self, features_TD: Tensor) -> None:
+        """An LLM's hidden states share one large direction; without it texts are told apart (training split only)."""
+        self.text_mean.copy_(features_TD.mean(0))
+        self.text_std.copy_(features_TD.std(0).clamp_min(1e-6))
+
+    def embed_image(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor) -> Tensor:
+        pooled = torch.cat([cls_BC, masked_mean(features_BNC, mask_BN)], dim=-1)
+        return unit(self.image(pooled))
+
+    def embed_reports(self, features_TD: Tensor) -> Tensor:
+        return unit(self.report((features_TD - self.text_mean) / self.text_std))
+
+    def embed_sentences(self, features_TD: Tensor) -> Tensor:
+        return unit(self.sentence((features_TD - self.text_mean) / self.text_std))
+
+    def scale(self) -> Tensor:
+        return self.log_scale.clamp(max=MAX_SCALE).exp()
+
+
+def text_head(width: int, out: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, out))
+
+
+def unit(x: Tensor) -> Tensor:
+    return nn.functional.normalize(x, dim=-1)
+
+
+def contrastive_loss(similarity_BT: Tensor, positive_BT: Tensor) -> Tensor:
+    """InfoNCE in both directions with any number of positives a row or column; rows without one do not count."""
+    return (one_direction(similarity_BT, positive_BT) + one_direction(similarity_BT.T, positive_BT.T)) / 2
+
+
+def one_direction(similarity: Tensor, positive: Tensor) -> Tensor:
+    targets = positive.float()
+    counts = targets.sum(1)
+    log_probability = similarity.log_softmax(dim=1)
+    loss = -(targets * log_probability).sum(1) / counts.clamp_min(1)
+    has_positive = counts > 0
+    return (loss * has_positive).sum() / has_positive.sum().clamp_min(1)
+
+
+def sentence_similarity(tokens_BNA: Tensor, mask_BN: Tensor, sentences_TA: Tensor) -> Tensor:
+    """(B, T): each sentence gathers what it looks for from the image's tokens, then is compared with what it found."""
+    attention_BTN = torch.einsum("bna,ta->btn", tokens_BNA, sentences_TA) / REGION_TEMPERATURE
+    attention_BTN = attention_BTN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
+    found_BTA = unit(attention_BTN @ tokens_BNA)
+    return torch.einsum("bta,ta->bt", found_BTA, sentences_TA)
+
+
+def normalise_text(text: str) -> str:
+    """What counts as the same text: letters and digits, lower-cased."""
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def split_sentences(report: str) -> list[str]:
+    """A report's sentences, in order, without empty ones; a decimal point ends nothing."""
+    parts = re.split(r"(?<=[.!?])\s+|\n+", report)
+    return [p.strip() for p in parts if normalise_text(p)]

@@ -1,0 +1,52 @@
+"""Embeddings -> report tokens: greedy and beam search, by transformers' own `generate`.
+
+Every study of a batch has the same constant words around its image, missing views are masked, and positions count real
+tokens, so in float32 a study gets the same report alone or in any batch.
+Legend: B batch, T new tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.settings import DecodeSettings
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One report as it was decoded. ended: false where it was cut at the longest allowed length."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+@torch.inference_mode()
+def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list[Draft]:
+    """A draft for each study of the batch that was seen."""
+    language = model.language
+    inputs = model.llm_input(seen)
+    tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
+    ids_BT = language.model.generate(
+        inputs_embeds=inputs.embeddings.to(language.dtype),
+        attention_mask=inputs.mask,
+        do_sample=False,
+        num_beams=settings.beams,
+        max_new_tokens=settings.max_new_tokens,
+        min_new_tokens=settings.min_new_tokens or None,
+        length_penalty=settings.length_penalty,
+        repetition_penalty=settings.repetition_penalty,
+        no_repeat_ngram_size=settings.no_repeat_ngram or None,
+        eos_token_id=eos,
+        pad_token_id=eos,
+    )
+    return [draft(row, tokenizer, eos) for row in ids_BT.tolist()]
+
+
+def draft(ids: list[int], tokenizer, eos: int) -> Draft:
+    end = ids.index(eos) if eos in ids else len(ids)
+    text = tokenizer.decode(ids[:end], skip_special_tokens=True)
+    return Draft(" ".join(text.split()), end, eos in ids)

@@ -1,0 +1,114 @@
+"""The frozen language model: load it, embed words with it, run it on embeddings, and prove that it stays frozen.
+
+Legend: B batch, S sequence, T texts, D width of the LLM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mrg_llm.errors import CheckpointError
+from mrg_llm.model.attention import MATMUL
+from mrg_llm.model.configuration import LanguageConfig
+from mrg_llm.model.sources import load_pretrained, load_tokenizer
+
+
+class FrozenLanguageModel(nn.Module):
+    """A causal LM whose weights never change: no gradient, always in evaluation mode, never in a checkpoint.
+
+    Gradients still flow through it to the embeddings it is given.
+    """
+
+    def __init__(self, model, tokenizer):
+        super().__init__()
+        self.model = model.requires_grad_(False).eval()
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
+        """Raises ModelSourceError where it cannot be had, CheckpointError where its width is not the expected one."""
+        model = load_pretrained(config.source, "language", config.revision, dtype)
+        if config.width is not None and model.config.hidden_size != config.width:
+            raise CheckpointError(
+                f"this checkpoint was trained for a language model of width {config.width}, but {config.source} has "
+                f"width {model.config.hidden_size}; load it with the model it was trained for"
+            )
+        return cls(model, load_tokenizer(config.source, config.revision))
+
+    def train(self, mode: bool = True) -> FrozenLanguageModel:
+        """Training mode would switch on dropout in a model that does not learn: it stays in evaluation mode."""
+        return super().train(False)
+
+    @property
+    def width(self) -> int:
+        return self.model.config.hidden_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
+
+    @property
+    def embedding_std(self) -> float:
+        return float(self.model.get_input_embeddings().weight.float().std())
+
+    @property
+    def layers(self) -> int:
+        return self.model.config.num_hidden_layers
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (...) -> embeddings (..., D)."""
+        return self.model.get_input_embeddings()(ids)
+
+    def hidden(self, embeddings_BSD: Tensor, mask_BS: Tensor, positions_BS: Tensor) -> Tensor:
+        """Last hidden states (B, S, D) for embeddings; mask is 1 where a position is real."""
+        return self.model.base_model(
+            inputs_embeds=embeddings_BSD.to(self.dtype),
+            attention_mask=mask_BS,
+            position_ids=positions_BS,
+            use_cache=False,
+        ).last_hidden_state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., D) -> logits (..., vocabulary)."""
+        return self.model.get_output_embeddings()(hidden)
+
+    @torch.no_grad()
+    def text_features(self, texts: Sequence[str], layers: int | None = None, batch: int = 32) -> Tensor:
+        """What the LLM makes of a text: mean hidden state after its first `layers` layers, (T, D), float32."""
+        layers = layers or max(1, 2 * self.layers // 3)
+        config, kept = self.model.config, self.model.config.num_hidden_layers
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        features = torch.zeros(len(texts), self.width)
+        device = self.model.device
+        config.num_hidden_layers = min(layers, kept)  # the model's own loop stops there
+        try:
+            for start in range(0, len(order), batch):
+                rows = order[start : start + batch]
+                coded = self.tokenizer(
+                    [texts[i] for i in rows], return_tensors="pt", padding=True, padding_side="right"
+                ).to(device)
+                hidden = self.model.base_model(
+                    input_ids=coded.input_ids, attention_mask=coded.attention_mask, use_cache=False
+                ).last_hidden_state
+                weights = coded.attention_mask.unsqueeze(-1).to(hidden.dtype)
+                features[rows] = ((hidden * weights).sum(1) / weights.sum(1).clamp_min(1)).float().cpu()
+        finally:
+            config.num_hidden_layers = kept
+        return features
+
+    def use_matmul_attention(self, on: bool) -> None:
+        """On a CPU: plain matrix products for training (fast backward), fused attention for decoding."""
+        self.model.set_attn_implementation(MATMUL if on else "sdpa")
+
+    def weights_sha256(self) -> str:
+        """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
+            digest.update(bits.numpy().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,201 @@
+"""The whole model: films -> visual tokens -> customized prompts -> frozen LLM -> loss or report.
+
+`MRGModel` holds the parts and says in a forward of ten lines how they follow each other. What is saved is what was
+trained; the frozen LLM is named with its hash and loaded from where it comes.
+Legend: B batch, W views, N patch features, M visual tokens, K prompts, T report tokens, C and D widths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mrg_llm.errors import CheckpointError
+from mrg_llm.model.alignment import AlignmentHeads
+from mrg_llm.model.configuration import MRGConfig
+from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.projection import Projection
+from mrg_llm.model.prompts import Promptbook, masked_mean
+from mrg_llm.model.sequence import IGNORED, LLMInput, assemble, make_frame
+from mrg_llm.model.vision import VisionEncoder
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the encoder saw: features (B, W*N, C) with their mask (B, W*N), class feature (B, C), visual tokens V
+    (B, W*M, D) with theirs, and the customized prompts P' (B, K, D), or None without prompts."""
+
+    features: Tensor
+    feature_mask: Tensor
+    cls: Tensor
+    visual: Tensor
+    visual_mask: Tensor
+    prompts: Tensor | None
+
+
+class MRGModel(nn.Module):
+    """The parts of method.md under their names; the LLM inside is frozen."""
+
+    def __init__(self, config: MRGConfig, vision: VisionEncoder, language: FrozenLanguageModel):
+        super().__init__()
+        width = language.width
+        language_config = config.language.model_copy(update={"width": width})
+        self.config = config.model_copy(update={"language": language_config})
+        self.vision = vision
+        self.projection = Projection(config.projection, vision.width, width, language.embedding_std)
+        self.frame = make_frame(language.tokenizer, config.language)
+        self.promptbook = None
+        if config.prompts.variant != "none":
+            start = first_prompts(language, self.frame, config.prompts.prompts)
+            self.promptbook = Promptbook(config.prompts, start, vision.width, width)
+        self.alignment = AlignmentHeads(config.alignment, vision.width, width, self.customizes)
+        self.language = language
+        self.learned_names = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
+        assert not any(n.startswith("language.") for n in self.learned_names), "the frozen LLM asks for a gradient"
+
+    @classmethod
+    def build(cls, config: MRGConfig, dtype: torch.dtype = torch.float32) -> MRGModel:
+        """A new model: published encoder and LLM, fresh projection, prompts and heads. dtype: of the frozen LLM."""
+        return cls(config, VisionEncoder.load(config.vision), FrozenLanguageModel.load(config.language, dtype))
+
+    @property
+    def customizes(self) -> bool:
+        """Whether the prompts depend on the image."""
+        return self.promptbook is not None and self.promptbook.customizer is not None
+
+    def see(self, films_BWHW: Tensor, view_mask_BW: Tensor) -> Seen:
+        """films (B, W, side, side) in 0..1, view_mask true where a view exists -> what the LLM will be shown."""
+        B, W = view_mask_BW.shape
+        patches, cls = self.vision(films_BWHW.flatten(0, 1).unsqueeze(1))
+        patches_BWNC = patches.view(B, W, *patches.shape[1:])
+        cls_BC = masked_mean(cls.view(B, W, -1), view_mask_BW)
+        visual, visual_mask = self.projection(patches_BWNC, view_mask_BW)
+        features = patches_BWNC.flatten(1, 2)
+        feature_mask = view_mask_BW.unsqueeze(-1).expand(-1, -1, patches_BWNC.shape[2]).flatten(1)
+        prompts = None
+        if self.promptbook is not None:
+            prompts = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
+        return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts)
+
+    def llm_input(self, seen: Seen, report_ids: Tensor | None = None, report_mask: Tensor | None = None) -> LLMInput:
+        """The sequence of sequence.py for what was seen."""
+        return assemble(
+            self.frame, self.language.embed, seen.visual, seen.visual_mask, seen.prompts,
+            self.config.prompts.position, report_ids, report_mask,
+        )  # fmt: skip
+
+    def token_losses(self, seen: Seen, report_ids_BT: Tensor, report_mask_BT: Tensor) -> Tensor:
+        """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
+        only."""
+        inputs = self.llm_input(seen, report_ids_BT, report_mask_BT)
+        hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
+        # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.
+        before_BTD = hidden[:, inputs.report_start - 1 : -1]
+        real = report_mask_BT.bool()
+        logits = self.language.logits(before_BTD[real].contiguous()).float()
+        losses = torch.zeros(report_mask_BT.shape, dtype=torch.float32, device=logits.device)
+        return losses.masked_scatter(
+            real, nn.functional.cross_entropy(logits, report_ids_BT[real], reduction="none", ignore_index=IGNORED)
+        )
+
+    # -- what is trained -------------------------------------------------------------------------------------------
+
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """Name -> parameter of everything that learns; nothing of the LLM is in it."""
+        return {n: p for n, p in self.named_parameters() if n in self.learned_names}
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What a checkpoint holds: trained parameters and the small buffers beside them."""
+        buffers = {n for n, _ in self.named_buffers() if not n.startswith(("language.", "vision."))}
+        return {n: t.detach() for n, t in self.state_dict().items() if n in self.learned_names | buffers}
+
+    def load_trained_state(self, state: dict[str, Tensor], where: str = "the checkpoint") -> None:
+        """Put trained weights in place. Raises CheckpointError when names or shapes are not this model's."""
+        own = self.trained_state()
+        missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or extra:
+            name = (missing or extra)[0]
+            raise CheckpointError(
+                f"{where} does not fit this model: {len(missing)} weights are missing and {len(extra)} unknown "
+                f"(first: {name}); it was trained with other model settings"
+            )
+        for name, tensor in own.items():
+            if tensor.shape != state[name].shape:
+                raise CheckpointError(
+                    f"{where} does not fit this model: {name} is {tuple(state[name].shape)} there and "
+                    f"{tuple(tensor.shape)} here"
+                )
+        self.load_state_dict(state, strict=False)
+
+    def parts(self) -> dict[str, int]:
+        """Trained parameters a part."""
+        counts: dict[str, int] = {}
+        for name, parameter in self.trained_parameters().items():
+            part = name.split(".")[0]
+            if name.startswith("promptbook.customizer"):
+                part = "customizer"
+            counts[part] = counts.get(part, 0) + parameter.numel()
+        return counts
+
+    # -- save and load ---------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors (trained weights only)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).write_text(self.config.model_dump_json(indent=1) + "\n")
+        save_file({n: t.contiguous() for n, t in self.trained_state().items()}, folder / WEIGHTS_FILE)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, dtype: torch.dtype = torch.float32, language: str | None = None
+    ) -> MRGModel:
+        """A trained model from its run folder. `language` names another copy of the LLM it was trained with.
+
+        Raises CheckpointError where the folder is not one, is damaged, or does not fit the LLM.
+        """
+        folder = Path(folder)
+        config = read_config(folder)
+        if language is not None:
+            config = config.model_copy(update={"language": config.language.model_copy(update={"source": language})})
+        model = cls.build(config, dtype)
+        try:
+            state = load_file(folder / WEIGHTS_FILE)
+        except Exception as error:  # safetensors raises its own, undocumented kinds
+            raise CheckpointError(f"{folder / WEIGHTS_FILE} is missing or damaged; run 'mrg check {folder}'") from error
+        model.load_trained_state(state, str(folder))
+        return model.eval()
+
+
+def read_config(folder: Path) -> MRGConfig:
+    """config.json of a run folder. Raises CheckpointError."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not a run folder: it has no {CONFIG_FILE}; give the folder of 'mrg train'")
+    try:
+        return MRGConfig.model_validate(json.loads(path.read_text()))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged or from another version of mrg-llm: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    return " ".join(str(error).split("\n")[:2])
+
+
+def first_prompts(language: FrozenLanguageModel, frame, count: int) -> Tensor:
+    """K rows of the LLM's embedding table to start from: the words of the instruction, repeated (Lester 2021)."""
+    ids = [i for i in (*frame.before, *frame.after) if i not in language.tokenizer.all_special_ids]
+    rows = torch.tensor([ids[i % len(ids)] for i in range(count)])
+    start = language.embed(rows.to(language.model.device)).float().cpu()
+    # Repeated words would make identical prompts with identical gradients: a small seeded jitter tells them apart.
+    seed = int(hashlib.sha256(str(count).encode()).hexdigest()[:8], 16)
+    noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
+    return start + 0.1 * start.std() * noise

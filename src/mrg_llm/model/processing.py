@@ -1,0 +1,100 @@
+"""The user's one door: files in, reports out.
+
+    from mrg_llm import load
+    load("RUN").report(["front.dcm", "lateral.dcm"])
+
+Also the one place where studies become model inputs: training, validation and generation use the same functions.
+Legend: B batch, W views.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mrg_llm.images import read_film
+from mrg_llm.images.pixels import to_square_uint8
+from mrg_llm.model.decoding import Draft, write_reports
+from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.settings import DecodeSettings
+from mrg_llm.studies.batches import stack_views
+from mrg_llm.studies.study import Study, View
+
+NOT_A_DEVICE = "Draft by software. Research use only, not a medical device."
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What was written for one study. seconds: its share of its batch's time."""
+
+    id: str
+    text: str
+    views: int
+    tokens: int
+    ended: bool
+    seconds: float
+
+
+class Reporter:
+    """A trained model and how it decodes: what `load` returns."""
+
+    def __init__(self, model: MRGModel, decode: DecodeSettings, name: str):
+        self.model, self.decode, self.name = model.eval(), decode, name
+
+    def report(self, films: Sequence[str | Path] | str | Path) -> str:
+        """The draft report of one study, given the files of its views (DICOM, PNG or JPEG).
+
+        Raises ImageError for a file that is not a film.
+        """
+        paths = [films] if isinstance(films, (str, Path)) else list(films)
+        study = Study(id="study", split=None, views=tuple(View(Path(p)) for p in paths))
+        return next(self.reports([study])).text
+
+    def reports(
+        self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
+    ) -> Iterator[StudyReport]:
+        """A report for each study, in order; `progress` is told how many are done after each batch."""
+        done = 0
+        for start in range(0, len(studies), self.decode.batch):
+            part = studies[start : start + self.decode.batch]
+            begun = time.perf_counter()
+            drafts = self.write(part)
+            seconds = (time.perf_counter() - begun) / len(part)
+            done += len(part)
+            progress(done)
+            for study, draft in zip(part, drafts, strict=True):
+                yield StudyReport(study.id, draft.text, len(study.views), draft.tokens, draft.ended, seconds)
+
+    def write(self, studies: Sequence[Study]) -> list[Draft]:
+        """Drafts of one batch."""
+        return write_reports(self.model, self.see(studies), self.decode)
+
+    @torch.inference_mode()
+    def see(self, studies: Sequence[Study]) -> Seen:
+        """What the encoder makes of these studies' films."""
+        vision = self.model.config.vision
+        films = [read_views(study, vision.side_px, vision.fit) for study in studies]
+        return self.model.see(*to_model(stack_views(films), self.model.vision.mean.device))
+
+
+def read_views(study: Study, side_px: int, fit: str) -> np.ndarray:
+    """A study's films as 8-bit squares, (W, side, side)."""
+    return np.stack([to_square_uint8(read_film(view.path), side_px, fit) for view in study.views])
+
+
+def to_model(stack: tuple[np.ndarray, np.ndarray], device) -> tuple[Tensor, Tensor]:
+    """8-bit films and their mask as the model takes them: float 0..1 and bool, on its device."""
+    films, views = (torch.from_numpy(a).to(device) for a in stack)
+    return films.float() / 255, views
+
+
+def encode_report(tokenizer, report: str, longest: int) -> list[int]:
+    """A report's token ids with the end mark; cut to `longest` (a cut report has no end mark)."""
+    ids = tokenizer(" ".join(report.split()), add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    return ids[:longest]

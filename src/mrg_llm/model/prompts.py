@@ -1,0 +1,104 @@
+"""THE FILE TO READ FIRST: the promptbook, and its customization by the image.
+
+In: the encoder's patch features X (and the visual tokens V). Out: the instance's own prompts P'.
+
+    prompt-wise        (gamma_k, beta_k) = g_k(c)    p'_k = gamma_k * p_k + beta_k    one transformation a prompt
+    promptbook-wise    (gamma, beta)     = g(c)      P'   = gamma * P + beta          one for the whole book
+    static             P' = P                                                         prompt tuning (arXiv 2104.08691)
+    none               no prompts                                                     the ancestor (R2GenGPT, shallow)
+
+gamma = 1 + delta and the last layer of g starts at zero, so at step 0 every variant is the static one
+(arXiv 2506.15477; FiLM, arXiv 1709.07871). Legend: B batch, N patch features of all views, K prompts, C width of the
+encoder, D width of the LLM, R width of the customizer's trunk.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mrg_llm.model.configuration import PromptConfig
+
+RANK = 4  # of the low-rank transformation
+
+
+class Promptbook(nn.Module):
+    """K learned prompts, shared by all studies, and the customizer that makes them this study's own.
+
+    `start_KD`: embeddings of real tokens of the LLM, from which the prompts start, so that they have the scale of
+    what the LLM is used to read.
+    """
+
+    def __init__(self, config: PromptConfig, start_KD: Tensor, feature_width: int, visual_width: int):
+        super().__init__()
+        self.config = config
+        self.book_KD = nn.Parameter(start_KD.detach().clone().float())
+        # beta is measured in units of the embeddings: a step of the optimizer moves gamma and beta alike.
+        self.register_buffer("unit", start_KD.detach().float().std(), persistent=True)
+        self.customizer = None
+        if config.variant in ("prompt-wise", "promptbook-wise"):
+            width = visual_width if config.condition == "visual" else feature_width
+            self.customizer = Customizer(config, width, start_KD.shape[1])
+
+    def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
+        """The customized prompts P', (B, K, D). mask_BN is true where a patch feature belongs to a real view."""
+        if self.customizer is None:
+            return self.book_KD.expand(features_BNC.shape[0], -1, -1)
+        delta, beta = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC)
+        return (1 + delta) * self.book_KD + self.unit * beta
+
+
+class Customizer(nn.Module):
+    """g: what the image looks like -> (delta, beta), each (B, K, D), or (B, 1, D) for promptbook-wise."""
+
+    def __init__(self, config: PromptConfig, width: int, prompt_width: int):
+        super().__init__()
+        self.config = config
+        self.heads = config.prompts if config.variant == "prompt-wise" else 1
+        self.prompt_width = prompt_width
+        if config.condition == "attention":
+            self.queries_HC = nn.Parameter(torch.randn(self.heads, width) * width**-0.5)
+        self.norm = nn.LayerNorm(width)
+        self.trunk = nn.Sequential(nn.Linear(width, config.width), nn.GELU())
+        outputs = {"vector": prompt_width, "scalar": 1, "low-rank": RANK}[config.shape]
+        # One head a prompt: (H, R, 2 * outputs). Zero: at step 0 nothing is customized, and only this has a gradient.
+        self.last_HRO = nn.Parameter(torch.zeros(self.heads, config.width, 2 * outputs))
+        self.last_bias_HO = nn.Parameter(torch.zeros(self.heads, 2 * outputs))
+        if config.shape == "low-rank":
+            self.basis_2ED = nn.Parameter(torch.randn(2, RANK, prompt_width) * RANK**-0.5)
+
+    def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor):
+        condition_BHC = self.condition(features_BNC, mask_BN, cls_BC, visual_BC)
+        hidden_BHR = self.trunk(self.norm(condition_BHC)).expand(-1, self.heads, -1)
+        out_BHO = torch.einsum("bhr,hro->bho", hidden_BHR, self.last_HRO) + self.last_bias_HO
+        delta, beta = out_BHO.chunk(2, dim=-1)
+        if self.config.shape == "low-rank":
+            delta, beta = delta @ self.basis_2ED[0], beta @ self.basis_2ED[1]
+        shape = (*delta.shape[:2], self.prompt_width)
+        delta, beta = delta.expand(shape), beta.expand(shape)
+        if self.config.terms == "gamma":
+            beta = torch.zeros_like(beta)
+        if self.config.terms == "beta":
+            delta = torch.zeros_like(delta)
+        return delta, beta
+
+    def condition(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
+        """c: (B, 1, C), or (B, H, C) where every prompt looks for itself."""
+        match self.config.condition:
+            case "mean":
+                return masked_mean(features_BNC, mask_BN).unsqueeze(1)
+            case "cls":
+                return cls_BC.unsqueeze(1)
+            case "visual":
+                return visual_BC.unsqueeze(1)
+            case "attention":
+                scores_BHN = torch.einsum("hc,bnc->bhn", self.queries_HC, nn.functional.layer_norm(
+                    features_BNC, features_BNC.shape[-1:]))
+                weights_BHN = scores_BHN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
+                return weights_BHN @ features_BNC
+
+
+def masked_mean(values_BNC: Tensor, mask_BN: Tensor) -> Tensor:
+    """Mean over the real positions, (B, C)."""
+    weights_BN1 = mask_BN.unsqueeze(-1).to(values_BNC.dtype)
+    return (values_BNC * weights_BN1).sum(1) / weights_BN1.sum(1).clamp_min(1)

@@ -1,0 +1,130 @@
+"""Films -> patch features: any ViT-like encoder of transformers, by name, hub id or folder.
+
+In: gray films (B*W, 1, side, side) in 0..1. Out: patch features and a class feature. ViT, DeiT, Swin, DINOv2,
+CLIP, SigLIP and RAD-DINO give their patches in different wrappings; this file is where the differences end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import Tensor, nn
+
+from mrg_llm.errors import ModelSourceError, SettingsError
+from mrg_llm.model.attention import MATMUL
+from mrg_llm.model.configuration import VisionConfig
+from mrg_llm.model.sources import load_pretrained
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class VisionEncoder(nn.Module):
+    """A transformers vision model that takes gray films of one size and returns its patches.
+
+    `width`: C. `patches`: N, the number of patch features of a film.
+    """
+
+    def __init__(self, config: VisionConfig, backbone: nn.Module, mean: tuple = IMAGENET_MEAN, std: tuple = IMAGENET_STD):
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.autocast_bf16 = False
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.side_patches = config.side_px // stride(backbone.config)
+        self.patches = self.side_patches**2
+        self.width = feature_width(backbone.config)
+        freeze_lower_layers(backbone, config.trained_layers)
+
+    @classmethod
+    def load(cls, config: VisionConfig) -> VisionEncoder:
+        """The encoder with its published weights. Raises ModelSourceError where they cannot be had."""
+        backbone = load_pretrained(config.source, kind="vision")
+        check_side(config, backbone.config)
+        mean, std = normalisation(config.source)
+        return cls(config, backbone, mean, std)
+
+    def forward(self, films_BHW: Tensor) -> tuple[Tensor, Tensor]:
+        """films (B, 1, side, side) in 0..1 -> patch features (B, N, C) and class feature (B, C), float32."""
+        pixels = (films_BHW.expand(-1, 3, -1, -1) - self.mean) / self.std
+        device = pixels.device.type
+        autocast = torch.autocast(device, torch.bfloat16) if self.autocast_bf16 else contextlib.nullcontext()
+        with autocast:
+            tokens_BTC = self.backbone(pixel_values=pixels, **self.position_argument()).last_hidden_state
+        tokens_BTC = tokens_BTC.float()
+        if tokens_BTC.ndim == 4:  # a feature map (B, C, h, w)
+            tokens_BTC = tokens_BTC.flatten(2).transpose(1, 2)
+        patches_BNC = tokens_BTC[:, -self.patches :]
+        has_class_token = tokens_BTC.shape[1] > self.patches
+        return patches_BNC, tokens_BTC[:, 0] if has_class_token else patches_BNC.mean(1)
+
+    def position_argument(self) -> dict[str, bool]:
+        """DINOv2 always fits its positions to the film; the others do when asked."""
+        kind = self.backbone.config.model_type
+        return {} if kind.startswith("dinov2") else {"interpolate_pos_encoding": True}
+
+    def use_matmul_attention(self) -> None:
+        """Train on a CPU with attention whose backward pass is fast there (attention.py)."""
+        if getattr(self.backbone, "_supports_attention_backend", False):
+            self.backbone.set_attn_implementation(MATMUL)
+
+
+def stride(config) -> int:
+    """Pixels between neighbouring patch features."""
+    patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
+    return patch * 2 ** (len(config.depths) - 1) if hasattr(config, "depths") else patch
+
+
+def feature_width(config) -> int:
+    return int(config.hidden_size)
+
+
+def check_side(config: VisionConfig, backbone_config) -> None:
+    step = stride(backbone_config)
+    if config.side_px % step:
+        nearest = max(step, round(config.side_px / step) * step)
+        raise SettingsError(
+            f"vision.side_px is {config.side_px}, but {config.source} needs a multiple of {step}; try {nearest}"
+        )
+
+
+def normalisation(source: str) -> tuple[tuple, tuple]:
+    """Mean and deviation the encoder was trained with, from its preprocessor file; ImageNet's where it has none."""
+    from transformers import AutoImageProcessor
+
+    from mrg_llm.model.wheels import WHEEL_MODELS
+
+    if source in WHEEL_MODELS:
+        return IMAGENET_MEAN, IMAGENET_STD
+    try:
+        settings, _ = AutoImageProcessor.get_image_processor_dict(source)
+    except (OSError, ValueError):
+        return IMAGENET_MEAN, IMAGENET_STD
+    return tuple(settings.get("image_mean", IMAGENET_MEAN)), tuple(settings.get("image_std", IMAGENET_STD))
+
+
+def freeze_lower_layers(backbone: nn.Module, trained: int | None) -> None:
+    """Leave gradients only to the last `trained` transformer layers and what stands above them."""
+    if trained is None:
+        return
+    layers = transformer_layers(backbone)
+    if trained > len(layers):
+        raise SettingsError(f"vision.trained_layers is {trained}, but the encoder has {len(layers)} layers")
+    backbone.requires_grad_(False)
+    if trained == 0:
+        return
+    for layer in layers[-trained:]:
+        layer.requires_grad_(True)
+    for name, module in backbone.named_modules():
+        if name in ("layernorm", "post_layernorm", "norm"):
+            module.requires_grad_(True)
+
+
+def transformer_layers(backbone: nn.Module) -> list[nn.Module]:
+    """The encoder's blocks, in order: the longest list of modules in it (Swin: its stages)."""
+    lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList)]
+    if not lists:
+        raise ModelSourceError(f"{type(backbone).__name__} has no list of layers; use a ViT-like encoder")
+    return list(max(lists, key=len))

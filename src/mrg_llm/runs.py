@@ -1,0 +1,93 @@
+"""A run folder, from outside: load it to write reports, check it, generate a whole split with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mrg_llm.errors import CheckpointError, DataError
+from mrg_llm.model.configuration import MRGConfig
+from mrg_llm.model.modeling import MRGModel, read_config
+from mrg_llm.model.processing import Reporter
+from mrg_llm.settings import DecodeSettings, Settings
+from mrg_llm.studies.study import Study
+from mrg_llm.training.checkpoint import verify
+from mrg_llm.training.publish import SETTINGS_FILE
+
+
+def load(
+    run: str | Path, *, decode: DecodeSettings | None = None, device: str | None = None, precision: str = "fp32"
+) -> Reporter:
+    """A trained model from its run folder, ready to write reports.
+
+    precision: "fp32" (a study gets the same report alone or in any batch) or "bf16". Raises CheckpointError where the
+    folder is not a run, is damaged, or was trained for another LLM.
+    """
+    import torch
+
+    folder = Path(run)
+    if not folder.is_dir():
+        raise CheckpointError(f"{run} is not a folder; give the run folder that 'mrg train --out' wrote")
+    changed = verify(folder)
+    if changed:
+        raise CheckpointError(f"{folder} is damaged: {', '.join(changed)} differ from the manifest; restore or retrain it")
+    model = MRGModel.from_pretrained(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
+    refuse_other_llm(model)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return Reporter(model.to(device), decode or saved_decoding(folder), folder.name)
+
+
+def refuse_other_llm(model: MRGModel) -> None:
+    """The frozen weights must be the ones the prompts were trained for."""
+    expected = model.config.language.weights_sha256
+    if expected and model.language.weights_sha256() != expected:
+        raise CheckpointError(
+            f"{model.config.language.source} is not the language model this run was trained for (its weights hash "
+            "differs); prompts mean nothing to another model"
+        )
+
+
+def saved_decoding(folder: Path) -> DecodeSettings:
+    """How the run's own settings say to decode."""
+    path = folder / SETTINGS_FILE
+    return Settings.model_validate_json(path.read_text()).decode if path.is_file() else DecodeSettings()
+
+
+def generate(
+    reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None
+) -> Path:
+    """Write predictions.jsonl for these studies, whole or not at all."""
+    from mrg_llm.scoring.outputs import write_predictions
+
+    if not studies:
+        raise DataError("there is no study to write a report for; check --split")
+    decoding = reporter.decode.model_dump()
+    rows = []
+    for study, report in zip(studies, reporter.reports(studies, progress), strict=True):
+        rows.append(
+            {
+                "id": study.id,
+                "split": study.split,
+                "prediction": report.text,
+                **({"reference": study.report} if study.report else {}),
+                "sections": ["findings"],
+                "views": report.views,
+                "seconds": round(report.seconds, 4),
+                "tokens": report.tokens,
+                "ended": report.ended,
+                "model": reporter.name,
+                "decoding": decoding,
+            }
+        )
+    write_predictions(out, rows)
+    return out
+
+
+def describe(run: str | Path) -> tuple[MRGConfig, list[str], dict]:
+    """What `mrg check` prints: the config, the files that are damaged, and where the data came from."""
+    folder = Path(run)
+    changed = verify(folder)
+    config = read_config(folder)
+    data = folder / "data.json"
+    return config, changed, json.loads(data.read_text()) if data.is_file() else {}

@@ -1,0 +1,186 @@
+"""What a run can be told: one frozen table a stage, read from one TOML file and `--set key=value`.
+
+    preset (presets/*.toml in the package, or a file of yours)  +  --set table.key=value  ->  Settings
+
+An unknown key is an error that names the nearest known one. Every setting has one default and one sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from mrg_llm.errors import SettingsError
+from mrg_llm.model.configuration import MRGConfig, Table
+
+METRICS = ("loss", "clinical_f1", "bleu4", "cider", "bleu4+cider")
+
+
+class DataSettings(Table):
+    """What is read, and how films are varied in training."""
+
+    max_report_tokens: int = Field(120, ge=4, description="reports are cut to this many LLM tokens for training")
+    augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
+
+
+class TrainSettings(Table):
+    """What all stages share."""
+
+    seed: int = Field(0, ge=0, description="of weights, order, dropout and augmentation")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="bf16: frozen weights and encoder arithmetic in bfloat16; auto: where the machine is fast"
+    )
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of projection, prompts, customizer and heads")
+    lr_encoder: float = Field(5e-5, ge=0, description="peak learning rate of the vision encoder; 0 freezes it")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, on matrices only")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down to it")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of a stage's steps in which the learning rate rises")
+    accumulate: int = Field(1, ge=1, description="batches summed into one optimizer step")
+    checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
+    log_every: int = Field(5, ge=1, description="steps between lines of the journal")
+    trackers: tuple[str, ...] = Field(("tensorboard",), description="accelerate's experiment trackers, by name")
+
+
+class StageSettings(Table):
+    """One stage of training."""
+
+    epochs: float = Field(1.0, ge=0, description="passes over the training split; 0 leaves the stage out")
+    batch: int = Field(16, ge=1, description="studies a step and process")
+    lr: float | None = Field(None, gt=0, description="instead of train.lr")
+    lr_encoder: float | None = Field(None, ge=0, description="instead of train.lr_encoder; 0 freezes the encoder")
+
+
+class AlignGlobalSettings(StageSettings):
+    """Stage 1: image against report."""
+
+    batch: int = Field(32, ge=2, description="studies a step and process; the others are the negatives")
+
+
+class AlignLocalSettings(StageSettings):
+    """Stage 2: sentences against visual tokens and against customized prompts."""
+
+    batch: int = Field(32, ge=2, description="studies a step and process; the others are the negatives")
+    sentences: int = Field(128, ge=2, description="at most this many different sentences a step")
+    prompt_weight: float = Field(1.0, ge=0, description="of the sentence-to-prompt term")
+
+
+class GenerateSettings(StageSettings):
+    """Stage 3: write the report."""
+
+    contrast_weight: float = Field(0.1, ge=0, description="weight of the contrastive terms beside the report's loss")
+    validate_every: int = Field(0, ge=0, description="steps between validations; 0: once an epoch")
+    validation_studies: int = Field(200, ge=1, description="validation reports written each time, the first N by id")
+    metric: Literal["loss", "clinical_f1", "bleu4", "cider", "bleu4+cider"] = Field(
+        "bleu4+cider", description="the validation metric that chooses the best checkpoint"
+    )
+    patience: int = Field(0, ge=0, description="stop after this many validations without a better one; 0: never")
+
+
+class DecodeSettings(Table):
+    """How reports are written."""
+
+    beams: int = Field(1, ge=1, description="1: greedy")
+    max_new_tokens: int = Field(120, ge=1, description="a report is cut here")
+    min_new_tokens: int = Field(0, ge=0, description="no report ends before")
+    length_penalty: float = Field(1.0, description="beam search: above 1 favours longer reports")
+    repetition_penalty: float = Field(1.0, gt=0, description="above 1 makes words already written less likely")
+    no_repeat_ngram: int = Field(0, ge=0, description="no run of this many tokens twice; 0: allowed")
+    batch: int = Field(16, ge=1, description="studies decoded together")
+
+
+class Settings(Table):
+    """A whole run."""
+
+    data: DataSettings = DataSettings()
+    model: MRGConfig = MRGConfig()
+    train: TrainSettings = TrainSettings()
+    align_global: AlignGlobalSettings = AlignGlobalSettings()
+    align_local: AlignLocalSettings = AlignLocalSettings()
+    generate: GenerateSettings = GenerateSettings()
+    decode: DecodeSettings = DecodeSettings()
+
+
+def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
+    """A preset's name or a TOML file, with `table.key=value` changes on top.
+
+    Raises SettingsError naming the nearest known key, or the value that a setting cannot have.
+    """
+    values = read_preset(preset)
+    for change in changes:
+        apply_change(values, change)
+    return validated(values)
+
+
+def preset_names() -> list[str]:
+    """The presets in the package."""
+    folder = resources.files("mrg_llm") / "presets"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def known_keys(table: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Every setting as (dotted key, sentence, default)."""
+    for name, field in table.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description or "", field.default
+
+
+def read_preset(preset: str) -> dict[str, Any]:
+    if preset in preset_names():
+        text = (resources.files("mrg_llm") / "presets" / f"{preset}.toml").read_text()
+    elif Path(preset).is_file():
+        text = Path(preset).read_text()
+    else:
+        raise SettingsError(f"no preset and no file is called {preset}; presets: {', '.join(preset_names())}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{preset} is not TOML: {error}") from error
+
+
+def apply_change(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise SettingsError(f"--set {change} was given, but it must read key=value, for example train.lr=0.001")
+    refuse_unknown([key.strip()])
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *tables, name = key.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[name] = value
+
+
+def validated(values: dict[str, Any]) -> Settings:
+    refuse_unknown(list(dotted(values)))
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{key} is {first['input']!r}: {first['msg'].lower()}") from error
+
+
+def refuse_unknown(keys: Sequence[str]) -> None:
+    known = [key for key, _, _ in known_keys()]
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise SettingsError(f"there is no setting {key}; the nearest is {near[0]} ('mrg train --settings' lists all)")
+
+
+def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

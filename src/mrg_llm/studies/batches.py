@@ -1,0 +1,108 @@
+"""Studies -> batches: which study comes when is a function of (seed, epoch), so a run can be taken up anywhere.
+
+Films are decoded once and kept as 8-bit squares; the augmentation of a film is a function of (seed, epoch, study).
+Reports of like length go together, so that little of a batch is padding.
+Legend: B batch, W views, T report tokens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrg_llm.studies.study import Study
+
+BUCKETS = 16  # batches that are sorted by length together; more would save little padding and mix studies less
+
+FilmReader = Callable[[Study], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """indices into the split; films (B, W, side, side) uint8; views (B, W) true where a view exists; report ids and
+    mask (B, T); all numpy, so that nothing here needs torch."""
+
+    indices: tuple[int, ...]
+    films: np.ndarray
+    views: np.ndarray
+    report_ids: np.ndarray
+    report_mask: np.ndarray
+
+
+class FilmCache:
+    """Decodes a study's films on first use and keeps them. `read` gives (W, side, side) uint8."""
+
+    def __init__(self, studies: Sequence[Study], read: FilmReader):
+        self.studies, self.read = studies, read
+        self.kept: dict[int, np.ndarray] = {}
+        self.lock = threading.Lock()
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        with self.lock:
+            if index in self.kept:
+                return self.kept[index]
+        films = self.read(self.studies[index])
+        with self.lock:
+            return self.kept.setdefault(index, films)
+
+
+def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch, as indices: shuffled by (seed, epoch), alike in length inside a batch.
+
+    A last batch that is not full is kept: every study is seen once an epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    window = batch * BUCKETS
+    batches: list[list[int]] = []
+    for start in range(0, len(order), window):
+        alike = sorted(order[start : start + window].tolist(), key=lambda i: lengths[i])
+        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def schedule(lengths: Sequence[int], batch: int, seed: int, first_step: int, steps: int) -> Iterator[tuple[int, list[int]]]:
+    """(epoch, indices) for steps first_step..steps-1 of a stage; the same from wherever it starts."""
+    per_epoch = len(range(0, len(lengths), batch))
+    step = first_step
+    while step < steps:
+        epoch = step // per_epoch
+        batches = epoch_batches(lengths, batch, seed, epoch)
+        for indices in batches[step % per_epoch :][: steps - step]:
+            yield epoch, indices
+            step += 1
+
+
+def collate(indices: Sequence[int], films: Sequence[np.ndarray], reports: Sequence[Sequence[int]]) -> Batch:
+    """Pad views and reports to the longest of the batch."""
+    stack, views = stack_views(films)
+    T = max((len(r) for r in reports), default=0)
+    ids, mask = np.zeros((len(reports), T), np.int64), np.zeros((len(reports), T), bool)
+    for row, report in enumerate(reports):
+        ids[row, : len(report)], mask[row, : len(report)] = report, True
+    return Batch(tuple(indices), stack, views, ids, mask)
+
+
+def stack_views(films: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Films of several studies, padded to the largest number of views: (B, W, side, side) and a mask (B, W)."""
+    W, side = max(len(f) for f in films), films[0].shape[-1]
+    stack, views = np.zeros((len(films), W, side, side), np.uint8), np.zeros((len(films), W), bool)
+    for row, film in enumerate(films):
+        stack[row, : len(film)], views[row, : len(film)] = film, True
+    return stack, views
+
+
+def ahead(make: Callable[[int, list[int]], Batch], plan: Iterator[tuple[int, list[int]]], depth: int = 2) -> Iterator[Batch]:
+    """The batches of a plan, each made by a thread while the one before is being used."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = []
+        for epoch, indices in plan:
+            waiting.append(pool.submit(make, epoch, indices))
+            if len(waiting) >= depth:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()

@@ -1,0 +1,342 @@
+"""The training story: open the run, take up where it stood, walk through the stages, keep the best.
+
+In: settings, a StudySet, a run folder. Out: the run folder with the trained model. The order of studies, dropout and
+augmentation are functions of (seed, step), so a run that was killed ends, after --resume, in the same bits (on CPU).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from mrg_llm.errors import DataError, TrainingError
+from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.modeling import MRGModel
+from mrg_llm.settings import Settings
+from mrg_llm.studies.study import StudySet
+from mrg_llm.training import publish
+from mrg_llm.training.checkpoint import (
+    Position, latest_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint,
+)  # fmt: skip
+from mrg_llm.training.data import SplitData, TextBank, on_device
+from mrg_llm.training.journal import Journal, TrainingBar, versions
+from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
+from mrg_llm.training.precision import is_bf16, prepare_model
+from mrg_llm.training.stages import Stage, make_stage, needs_texts, planned
+from mrg_llm.training.validation import prompt_statistics, report_losses, retrieval, written_reports
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM: a checkpoint was written; the message says how to go on."""
+
+
+@dataclass
+class Run:
+    """Everything a run holds while it goes on."""
+
+    settings: Settings
+    out: Path
+    model: MRGModel
+    train: SplitData
+    val: SplitData
+    train_bank: TextBank | None
+    val_bank: TextBank | None
+    accelerator: Accelerator
+    journal: Journal
+    bar: TrainingBar
+    position: Position
+    stop: threading.Event
+
+
+def train(
+    settings: Settings, studies: StudySet, out: Path, *, resume: bool = False, start_from: Path | None = None,
+    console: Console | None = None,
+) -> Path:  # fmt: skip
+    """Train all planned stages into the run folder `out`; returns it.
+
+    start_from: a run whose trained weights this one starts with. Raises InputError for what the user can mend,
+    TrainingError when the loss is not finite, Interrupted after Ctrl-C.
+    """
+    run, saved = open_run(settings, studies, out, resume, start_from, console)
+    stages = planned(settings)
+    first = stages.index(run.position.stage) if run.position.stage in stages else 0
+    with run.bar, catching_signals(run.stop):
+        for name in stages[first:]:
+            train_stage(run, name, saved)
+            saved = None
+        publish.finish(run.out, run.model, run.settings, run.position)
+    run.accelerator.end_training()
+    run.journal.write(event="end", step=run.position.step)
+    run.journal.close()
+    return out
+
+
+def train_stage(run: Run, name: str, saved: dict | None) -> None:
+    """One stage, from where the run stands in it to its end."""
+    settings, position = run.settings, run.position
+    stage = make_stage(name, run.model, settings, run.train_bank)
+    optimizer = make_optimizer(stage, settings.train)
+    if saved:
+        restore_optimizer(optimizer, stage_parameters(stage, settings.train), saved)
+    if position.stage != name:
+        run.position = position = replace(position, stage=name, stage_step=0)
+    wrapped, optimizer = run.accelerator.prepare(stage, optimizer)
+    steps = stage_steps(run.train, settings, name, run.accelerator.num_processes)
+
+    batches = micro_batches(run, stage, position.stage_step, steps)
+    for step in range(position.stage_step, steps):
+        group = [next(batches) for _ in range(settings.train.accumulate)]
+        seed_everything(settings.train.seed, run.position.step)
+        set_rates(bare(optimizer), step, steps, settings.train.warmup)
+        values = optimizer_step(run, wrapped, optimizer, group)
+        run.position = replace(run.position, stage_step=step + 1, step=run.position.step + 1)
+        report_step(run, name, values, bare(optimizer))
+        if name == "generate" and is_validation_step(run, step + 1, steps):
+            validate(run)
+        if run.position.step % settings.train.checkpoint_every == 0 or run.stop.is_set() or step + 1 == steps:
+            checkpoint(run, stage, bare(optimizer))
+        if run.stop.is_set() and not (step + 1 == steps and name == planned(settings)[-1]):
+            raise Interrupted(f"stopped after step {run.position.step}; go on with the same command and --resume")
+        if out_of_patience(run):
+            break
+    if name != "generate":
+        validate_alignment(run)
+
+
+def optimizer_step(run: Run, wrapped: torch.nn.Module, optimizer, group: list) -> dict[str, float]:
+    """One update from `accumulate` batches, every report token (or study) of them weighing the same."""
+    accelerator, train_settings = run.accelerator, run.settings.train
+    batches = [on_device(batch, accelerator.device) for batch in group]
+    losses, weights, parts, tokens = [], [], {}, 0
+    counted = [float(b.report_mask.sum()) if run.position.stage == "generate" else float(len(b.indices)) for b in batches]
+    everywhere = accelerator.reduce(torch.tensor(sum(counted), device=accelerator.device), "sum")
+    for batch in batches:
+        loss = wrapped(batch)
+        refuse_non_finite(run, loss.total, batch.indices)
+        share = loss.weight / everywhere * accelerator.num_processes  # data parallel averages gradients
+        accelerator.backward(loss.total * share)
+        losses.append(float(loss.total.detach()))
+        weights.append(float(loss.weight))
+        for key, value in loss.parts.items():
+            parts[key] = parts.get(key, 0.0) + float(value) * float(loss.weight) / sum(counted)
+        tokens += int(batch.report_mask.sum())
+    parameters = [p for g in bare(optimizer).param_groups for p in g["params"]]
+    norm = accelerator.clip_grad_norm_(parameters, train_settings.clip)
+    refuse_non_finite(run, norm, [i for b in batches for i in b.indices], "gradient")
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    mean = sum(value * w for value, w in zip(losses, weights, strict=True)) / sum(weights)
+    return {"loss": mean, **parts, "gradient_norm": float(norm), "tokens": tokens}
+
+
+def refuse_non_finite(run: Run, value: torch.Tensor, indices, what: str = "loss") -> None:
+    """Stop before a step that would destroy the weights."""
+    if not math.isfinite(float(value)):
+        ids = [run.train.studies[i].id for i in indices]
+        raise TrainingError(
+            f"the {what} is not finite at step {run.position.step + 1} ({run.position.stage}); the weights were not "
+            f"touched. Studies in the batch: {', '.join(ids)}. Look at their films with 'mrg data check', or lower train.lr"
+        )
+
+
+def report_step(run: Run, stage: str, values: dict[str, float], optimizer) -> None:
+    tokens = int(values.pop("tokens"))
+    step = run.position.step
+    run.bar.step(stage, values["loss"], tokens)
+    if step % run.settings.train.log_every == 0 or step == 1:
+        entry = {"stage": stage, "lr": optimizer.param_groups[0]["lr"], **values}
+        if run.accelerator.is_main_process:
+            run.journal.write(step=step, **entry)
+        run.accelerator.log({f"{stage}/{k}": v for k, v in entry.items() if not isinstance(v, str)}, step=step)
+
+
+def is_validation_step(run: Run, done: int, steps: int) -> bool:
+    every = run.settings.generate.validate_every or updates_per_epoch(run.train, run.settings, "generate",
+                                                                     run.accelerator.num_processes)  # fmt: skip
+    return len(run.val) > 0 and (done % every == 0 or done == steps)
+
+
+def validate(run: Run) -> None:
+    """Score the validation split; publish the model when it is the best so far."""
+    settings = run.settings
+    with evaluating(run.model):
+        values = report_losses(run.model, run.val, settings.generate.batch)
+        if settings.generate.metric != "loss":
+            texts = written_reports(run.model, run.val, settings.generate.validation_studies, settings.decode)
+            values |= publish.text_scores(texts, [s.report or "" for s in run.val.studies[: len(texts)]])
+        first = on_device(run.val.make(0, range(min(16, len(run.val)))), run.model.vision.mean.device)
+        with torch.inference_mode():
+            values |= prompt_statistics(run.model, run.model.see(first.films, first.views))
+    score = publish.selection(values, settings.generate.metric)
+    better = run.position.best is None or score > run.position.best
+    run.position = replace(
+        run.position,
+        best=score if better else run.position.best,
+        best_step=run.position.step if better else run.position.best_step,
+        waited=0 if better else run.position.waited + 1,
+    )
+    tell(run, "validation", values | {"selection": score})
+    if better and run.accelerator.is_main_process:
+        publish.keep_best(run.out, run.model, run.position)
+
+
+def validate_alignment(run: Run) -> None:
+    """Retrieval on the validation split: alignment is a number before any report is written."""
+    if len(run.val) == 0 or run.val_bank is None:
+        return
+    with evaluating(run.model):
+        tell(run, "retrieval", retrieval(run.model, run.val, run.val_bank, run.settings.generate.batch))
+
+
+def tell(run: Run, event: str, values: dict[str, float]) -> None:
+    if run.accelerator.is_main_process:
+        run.journal.write(step=run.position.step, event=event, stage=run.position.stage, **values)
+    run.accelerator.log({f"{event}/{k}": v for k, v in values.items()}, step=run.position.step)
+    shown = "  ".join(f"{k} {v:.3f}" for k, v in values.items() if not k.startswith("norm_"))
+    run.bar.say(f"step {run.position.step:>5}  {event}: {shown}")
+
+
+def out_of_patience(run: Run) -> bool:
+    patience = run.settings.generate.patience
+    if patience and run.position.waited >= patience:
+        run.bar.say(f"no better validation in {patience}: stopping early, best at step {run.position.best_step}")
+        return True
+    return False
+
+
+def checkpoint(run: Run, stage: Stage, optimizer) -> None:
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        names = {p: n for n, p in stage_parameters(stage, run.settings.train).items()}
+        save_checkpoint(run.out, run.position, run.model.trained_state(), optimizer_tensors(optimizer, names))
+
+
+def micro_batches(run: Run, stage: Stage, first_step: int, steps: int) -> Iterator:
+    accelerator, accumulate = run.accelerator, run.settings.train.accumulate
+    share = (accelerator.process_index, accelerator.num_processes)
+    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share)
+
+
+def stage_steps(data: SplitData, settings: Settings, name: str, processes: int = 1) -> int:
+    """Optimizer steps of a stage."""
+    return max(1, round(updates_per_epoch(data, settings, name, processes) * getattr(settings, name).epochs))
+
+
+def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes: int) -> int:
+    batch = getattr(settings, name).batch * processes * settings.train.accumulate
+    return max(1, math.ceil(len(data) / batch))
+
+
+# -- opening a run -----------------------------------------------------------------------------------------------------
+
+
+def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, dict | None]:
+    """Load the model, the data and, on resume, the newest sound checkpoint."""
+    saved = latest_checkpoint(out) if resume else None
+    publish.refuse_other_run(out, settings, resume)
+    seed_everything(settings.train.seed, 0)
+    accelerator = Accelerator(log_with=list(settings.train.trackers) or None, project_dir=str(out))
+    bf16 = is_bf16(settings.train.precision, accelerator.device.type)
+    model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
+    model.config = publish.with_llm_hash(model)
+    if start_from is not None:
+        publish.copy_trained(model, start_from)
+    prepare_model(model.to(accelerator.device), bf16)
+    train_data, val_data = split_data(studies, model.language, settings)
+    banks = text_banks(train_data, val_data, model, settings, fresh=start_from is None)
+    position, optimizer_state = Position(planned(settings)[0], 0, 0), None
+    if saved:
+        position, trained, optimizer_state = saved
+        model.load_trained_state({n: t.to(accelerator.device) for n, t in trained.items()}, str(out))
+    total = sum(stage_steps(train_data, settings, n, accelerator.num_processes) for n in planned(settings))
+    if accelerator.is_main_process:
+        publish.open_folder(out, model, settings, studies)
+    header = {
+        "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
+        "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
+        "step": position.step,
+    }  # fmt: skip
+    journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None)
+    accelerator.init_trackers("tensorboard")
+    bar = TrainingBar(total, position.step, console)
+    run = Run(settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event())
+    return run, optimizer_state
+
+
+def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Settings) -> tuple[SplitData, SplitData]:
+    train_studies = [s for s in studies.split("train") if s.report]
+    if not train_studies:
+        raise DataError(f"{studies.source} has no study with a report in its training split; nothing can be learned")
+    val_studies = [s for s in studies.split("val") if s.report]
+    return (
+        SplitData(train_studies, language.tokenizer, settings, augmented=True),
+        SplitData(val_studies, language.tokenizer, settings, augmented=False),
+    )
+
+
+def text_banks(train_data, val_data, model, settings, fresh: bool) -> tuple[TextBank | None, TextBank | None]:
+    if not needs_texts(settings):
+        return None, None
+    layers = settings.model.alignment.text_layers
+    bank = TextBank.build(train_data.studies, model.language, layers)
+    if fresh:
+        model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
+    val_bank = TextBank.build(val_data.studies, model.language, layers) if len(val_data) else None
+    return bank, val_bank
+
+
+def seed_everything(seed: int, step: int) -> None:
+    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+
+
+def bare(optimizer) -> torch.optim.Optimizer:
+    """The torch optimizer inside accelerate's."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+@contextmanager
+def evaluating(model: MRGModel) -> Iterator[None]:
+    """Evaluation mode and fused attention for the time of a validation."""
+    model.eval()
+    prepared = model.language.model.config._attn_implementation
+    model.language.model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.language.model.set_attn_implementation(prepared)
+        model.train()
+
+
+@contextmanager
+def catching_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step in hand, with a checkpoint; a second Ctrl-C ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number, frame):
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def elapsed_since(start: float) -> float:
+    return time.perf_counter() - start

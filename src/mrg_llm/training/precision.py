@@ -1,0 +1,27 @@
+"""bfloat16 where it helps: the frozen LLM stored in it, the encoder computing in it; what is trained stays float32."""
+
+from __future__ import annotations
+
+import torch
+
+from mrg_llm.model.modeling import MRGModel
+
+
+def is_bf16(precision: str, device: str) -> bool:
+    """What "auto" means on this machine: bfloat16 on GPUs that have it and on CPUs with instructions for it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def prepare_model(model: MRGModel, bf16: bool) -> None:
+    """Set the model up for training on its device."""
+    model.vision.autocast_bf16 = bf16
+    if model.vision.mean.device.type == "cpu":
+        model.vision.use_matmul_attention()
+        model.language.use_matmul_attention(True)
+    model.train()

@@ -1,0 +1,160 @@
+"""The three stages: what each trains and what it minimises (method.md, multi-stage alignment).
+
+    align_global   encoder, projection, heads                 image against report
+    align_local    the same and the customizer                sentences against visual tokens and customized prompts
+    generate       encoder, projection, promptbook            the next token of the report (+ a little of the above)
+
+Legend: B batch, T texts, D width of the LLM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mrg_llm.model.alignment import contrastive_loss, sentence_similarity, unit
+from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
+from mrg_llm.training.data import TensorBatch, TextBank
+from mrg_llm.training.gather import gather_rows
+
+GLOBAL_HEADS = ("alignment.image.", "alignment.report.", "alignment.log_scale")
+STAGES = ("align_global", "align_local", "generate")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """total: what is minimised, a mean over `weight` units (studies or report tokens). parts: what is logged."""
+
+    total: Tensor
+    weight: Tensor
+    parts: dict[str, Tensor]
+
+
+class Stage(nn.Module):
+    """A stage as a module whose forward is its loss, so that data-parallel wrappers see every forward."""
+
+    name: str
+
+    def groups(self) -> tuple[str, ...]:
+        """Prefixes of the parameters that this stage's loss reaches."""
+        raise NotImplementedError
+
+    def __init__(self, model: MRGModel, settings: StageSettings, bank: TextBank | None):
+        super().__init__()
+        self.model, self.settings, self.bank = model, settings, bank
+
+    def look(self, batch: TensorBatch) -> Seen:
+        return self.model.see(batch.films, batch.views)
+
+
+class AlignGlobal(Stage):
+    """Stage 1. The report of a study, and any equal report, is the positive."""
+
+    name = "align_global"
+
+    def groups(self) -> tuple[str, ...]:
+        return ("vision.", *GLOBAL_HEADS)
+
+    def forward(self, batch: TensorBatch) -> Loss:
+        loss = global_term(self.model, self.look(batch), batch.indices, self.bank)
+        return Loss(loss, count(batch), {"global": loss.detach()})
+
+
+class AlignLocal(Stage):
+    """Stage 2. A sentence, and any equal sentence, is the positive of every study that has it."""
+
+    name = "align_local"
+    settings: AlignLocalSettings
+
+    def groups(self) -> tuple[str, ...]:
+        customizer = ("promptbook.",) if self.model.customizes else ()
+        return ("vision.", "projection.", *customizer, "alignment.")
+
+    def forward(self, batch: TensorBatch) -> Loss:
+        seen = self.look(batch)
+        parts = {"global": global_term(self.model, seen, batch.indices, self.bank)}
+        parts |= local_terms(self.model, seen, batch.indices, self.bank, self.settings.sentences)
+        weights = {"prompt": self.settings.prompt_weight}
+        total = sum(weights.get(name, 1.0) * value for name, value in parts.items())
+        return Loss(total, count(batch), {name: value.detach() for name, value in parts.items()})
+
+
+class Generate(Stage):
+    """Stage 3. Next-token loss on the report; the contrastive terms stay on with a small weight."""
+
+    name = "generate"
+    settings: GenerateSettings
+
+    def groups(self) -> tuple[str, ...]:
+        heads = ("alignment.",) if self.settings.contrast_weight else ()
+        return ("vision.", "projection.", "promptbook.", *heads)
+
+    def forward(self, batch: TensorBatch) -> Loss:
+        seen = self.look(batch)
+        tokens = batch.report_mask.sum()
+        report = self.model.token_losses(seen, batch.report_ids, batch.report_mask).sum() / tokens
+        parts, total = {"report": report.detach()}, report
+        if self.settings.contrast_weight:
+            terms = {"global": global_term(self.model, seen, batch.indices, self.bank)}
+            terms |= local_terms(self.model, seen, batch.indices, self.bank, limit=128)
+            total = total + self.settings.contrast_weight * sum(terms.values())
+            parts |= {name: value.detach() for name, value in terms.items()}
+        return Loss(total, tokens.float(), parts)
+
+
+def planned(settings: Settings) -> list[str]:
+    """The stages that are not left out, in order."""
+    return [name for name in STAGES if getattr(settings, name).epochs > 0]
+
+
+def make_stage(name: str, model: MRGModel, settings: Settings, bank: TextBank | None) -> Stage:
+    kinds = {"align_global": AlignGlobal, "align_local": AlignLocal, "generate": Generate}
+    return kinds[name](model, getattr(settings, name), bank)
+
+
+def needs_texts(settings: Settings) -> bool:
+    """Whether any planned stage compares images with texts."""
+    stages = planned(settings)
+    return stages[:1] != ["generate"] or settings.generate.contrast_weight > 0
+
+
+def count(batch: TensorBatch) -> Tensor:
+    return torch.tensor(float(len(batch.indices)), device=batch.films.device)
+
+
+def global_term(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank) -> Tensor:
+    heads = model.alignment
+    device = seen.cls.device
+    own = torch.tensor([bank.report_of[i] for i in indices], device=device)
+    images = heads.embed_image(seen.features, seen.feature_mask, seen.cls)
+    reports = heads.embed_reports(bank.report_features[own.cpu()].to(device))
+    images, reports, keys = gather_rows(images), gather_rows(reports), gather_rows(own)
+    # One column a different report: a text that stands twice in the batch is one positive, not two.
+    first = torch.unique(keys, return_inverse=True)[1]
+    columns = torch.stack([(first == k).nonzero()[0, 0] for k in range(int(first.max()) + 1)])
+    positive = keys.unsqueeze(1) == keys[columns].unsqueeze(0)
+    return contrastive_loss(images @ reports[columns].T * heads.scale(), positive)
+
+
+def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank, limit: int) -> dict[str, Tensor]:
+    heads = model.alignment
+    device = seen.cls.device
+    rows = sorted({s for i in indices for s in bank.sentences_of[i]})
+    if len(rows) > limit:  # an even spread over the sorted rows: no random state to restore
+        rows = rows[:: -(-len(rows) // limit)]
+    positive = torch.tensor([[s in bank.sentences_of[i] for s in rows] for i in indices], device=device)
+    sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
+    regions = unit(heads.region(seen.visual))
+    similarity = sentence_similarity(regions, seen.visual_mask, sentences) * heads.scale()
+    terms = {"local": contrastive_loss(similarity, positive)}
+    if model.customizes:
+        prompts = unit(heads.prompt(seen.prompts))
+        everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
+        terms["prompt"] = contrastive_loss(
+            sentence_similarity(prompts, everywhere, sentences) * heads.scale(), positive
+        )
+    return terms

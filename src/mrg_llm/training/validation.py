@@ -1,0 +1,108 @@
+"""What a model is worth on the validation split: retrieval, loss, what the right image is worth, and written reports.
+
+Nothing here sees the test split. Legend: B batch, T report tokens, V validation studies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mrg_llm.model.decoding import write_reports
+from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.settings import DecodeSettings
+from mrg_llm.training.data import SplitData, TextBank, TensorBatch, on_device
+
+RECALL_AT = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """values: metric -> value. reports: what was written, in the order of the studies (empty if none were)."""
+
+    values: dict[str, float]
+    reports: tuple[str, ...] = ()
+
+
+@torch.inference_mode()
+def retrieval(model: MRGModel, data: SplitData, bank: TextBank, batch: int) -> dict[str, float]:
+    """R@k from image to report over the whole split; an equal report counts as found."""
+    device = model.vision.mean.device
+    images = []
+    for tensors in in_order(data, batch, device):
+        seen = model.see(tensors.films, tensors.views)
+        images.append(model.alignment.embed_image(seen.features, seen.feature_mask, seen.cls))
+    texts = model.alignment.embed_reports(bank.report_features.to(device))
+    ranks_VU = (torch.cat(images) @ texts.T).argsort(dim=1, descending=True).cpu()
+    own = torch.tensor(bank.report_of).unsqueeze(1)
+    place = (ranks_VU == own).float().argmax(dim=1)
+    return {f"R@{k}": float((place < k).float().mean()) for k in RECALL_AT}
+
+
+@torch.inference_mode()
+def report_losses(model: MRGModel, data: SplitData, batch: int) -> dict[str, float]:
+    """Nats a token of the reference reports: with the right image, and with the next study's image instead.
+
+    `image_worth` is the difference: what seeing this patient's film is worth to the model.
+    """
+    device = model.vision.mean.device
+    right, other, tokens = 0.0, 0.0, 0
+    for tensors in in_order(data, batch, device):
+        seen = model.see(tensors.films, tensors.views)
+        right += float(model.token_losses(seen, tensors.report_ids, tensors.report_mask).sum())
+        swapped = rolled(seen)
+        other += float(model.token_losses(swapped, tensors.report_ids, tensors.report_mask).sum())
+        tokens += int(tensors.report_mask.sum())
+    return {"loss": right / tokens, "loss_other_image": other / tokens, "image_worth": (other - right) / tokens}
+
+
+@torch.inference_mode()
+def written_reports(
+    model: MRGModel, data: SplitData, studies: int, decode: DecodeSettings,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Drafts of the first `studies` studies of the split."""
+    device = model.vision.mean.device
+    texts: list[str] = []
+    for tensors in in_order(data, decode.batch, device, studies):
+        texts += [d.text for d in write_reports(model, model.see(tensors.films, tensors.views), decode)]
+        progress(len(texts))
+    return tuple(texts)
+
+
+def in_order(data: SplitData, batch: int, device, studies: int | None = None):
+    """The split's studies in their own order, without augmentation."""
+    last = min(len(data), studies or len(data))
+    for start in range(0, last, batch):
+        yield on_device(data.make(0, range(start, min(start + batch, last))), device)
+
+
+def rolled(seen: Seen) -> Seen:
+    """Everything that was seen, moved by one study: each report meets another study's image."""
+
+    def roll(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.roll(1, dims=0)
+
+    return Seen(*(roll(getattr(seen, f)) for f in seen.__dataclass_fields__))
+
+
+def prompt_statistics(model: MRGModel, seen: Seen) -> dict[str, float]:
+    """Norms of visual tokens, prompts and word embeddings, and how much prompts differ between images (method.md)."""
+    values = {
+        "norm_visual": float(seen.visual.norm(dim=-1).mean()),
+        "norm_words": float(model.language.model.get_input_embeddings().weight[:1000].float().norm(dim=-1).mean()),
+    }
+    if seen.prompts is not None:
+        values["norm_prompts"] = float(seen.prompts.norm(dim=-1).mean())
+        values["prompt_spread"] = float(seen.prompts.std(dim=0).mean()) if len(seen.prompts) > 1 else 0.0
+    return values
+
+
+def first_of(data: SplitData, count: int) -> Sequence[int]:
+    return range(min(count, len(data)))
+
+
+__all__ = ["TensorBatch", "Validation", "prompt_statistics", "report_losses", "retrieval", "written_reports"]
