@@ -96,7 +96,6 @@ def generate(
 ) -> None:
     """Write a report for every study of a split into a predictions file that `mrg score` reads."""
     from rich.console import Console
-    from rich.progress import track
 
     from mrg_llm import runs
     from mrg_llm.settings import changed_decoding
@@ -107,7 +106,6 @@ def generate(
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
         runs.generate(reporter, studies, out, advance)
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
-    del track
 
 
 @app.command()

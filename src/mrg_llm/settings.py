@@ -117,6 +117,14 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
     return validated(values)
 
 
+def changed_decoding(decode: DecodeSettings, changes: Sequence[str]) -> DecodeSettings:
+    """Decoding settings with `key=value` changes on top ("beams=3" or "decode.beams=3")."""
+    values: dict[str, Any] = {"decode": decode.model_dump()}
+    for change in changes:
+        apply_change(values, change if change.startswith("decode.") else f"decode.{change}")
+    return validated(values).decode
+
+
 def preset_names() -> list[str]:
     """The presets in the package."""
     folder = resources.files("mrg_llm") / "presets"

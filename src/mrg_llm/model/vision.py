@@ -92,14 +92,14 @@ def check_side(config: VisionConfig, backbone_config) -> None:
 
 def normalisation(source: str) -> tuple[tuple, tuple]:
     """Mean and deviation the encoder was trained with, from its preprocessor file; ImageNet's where it has none."""
-    from transformers import AutoImageProcessor
+    from transformers.image_processing_base import ImageProcessingMixin
 
     from mrg_llm.model.wheels import WHEEL_MODELS
 
     if source in WHEEL_MODELS:
         return IMAGENET_MEAN, IMAGENET_STD
     try:
-        settings, _ = AutoImageProcessor.get_image_processor_dict(source)
+        settings, _ = ImageProcessingMixin.get_image_processor_dict(source)
     except (OSError, ValueError):
         return IMAGENET_MEAN, IMAGENET_STD
     return tuple(settings.get("image_mean", IMAGENET_MEAN)), tuple(settings.get("image_std", IMAGENET_STD))

@@ -142,7 +142,7 @@ def optimizer_step(run: Run, wrapped: torch.nn.Module, optimizer, group: list) -
 
 def refuse_non_finite(run: Run, value: torch.Tensor, indices, what: str = "loss") -> None:
     """Stop before a step that would destroy the weights."""
-    if not math.isfinite(float(value)):
+    if not math.isfinite(float(value.detach())):
         ids = [run.train.studies[i].id for i in indices]
         raise TrainingError(
             f"the {what} is not finite at step {run.position.step + 1} ({run.position.stage}); the weights were not "
