@@ -21,7 +21,7 @@ from mrg_llm.model.alignment import AlignmentHeads
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.projection import Projection
-from mrg_llm.model.prompts import Promptbook, masked_mean
+from mrg_llm.model.prompts import CUSTOMIZED, Promptbook, masked_mean
 from mrg_llm.model.sequence import IGNORED, LLMInput, assemble, make_frame
 from mrg_llm.model.vision import VisionEncoder
 
@@ -52,11 +52,13 @@ class MRGModel(nn.Module):
         self.vision = vision
         self.projection = Projection(config.projection, vision.width, width, language.embedding_std)
         self.frame = make_frame(language.tokenizer, config.language)
+        customizes = config.prompts.variant in CUSTOMIZED
+        # Before the promptbook, so that its random start does not depend on the variant: variants differ in nothing else.
+        self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes)
         self.promptbook = None
         if config.prompts.variant != "none":
             start = first_prompts(language, self.frame, config.prompts.prompts)
             self.promptbook = Promptbook(config.prompts, start, vision.width, width)
-        self.alignment = AlignmentHeads(config.alignment, vision.width, width, self.customizes)
         self.language = language
         self.learned_names = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
         assert not any(n.startswith("language.") for n in self.learned_names), "the frozen LLM asks for a gradient"

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mrg_llm.model.configuration import PromptConfig
 
+CUSTOMIZED = ("prompt-wise", "promptbook-wise")
 RANK = 4  # of the low-rank transformation
 
 
@@ -36,7 +37,7 @@ class Promptbook(nn.Module):
         # beta is measured in units of the embeddings: a step of the optimizer moves gamma and beta alike.
         self.register_buffer("unit", start_KD.detach().float().std(), persistent=True)
         self.customizer = None
-        if config.variant in ("prompt-wise", "promptbook-wise"):
+        if config.variant in CUSTOMIZED:
             width = visual_width if config.condition == "visual" else feature_width
             self.customizer = Customizer(config, width, start_KD.shape[1])
 
