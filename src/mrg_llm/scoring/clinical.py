@@ -150,7 +150,9 @@ def _read_lines(path: Path) -> Iterator[tuple[Any, str]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not JSON; each line must be an object with id and text.") from error
+            raise DataError(
+                f"{path}, line {number}: not JSON; each line must be an object with id and text."
+            ) from error
         if not isinstance(row, dict) or "id" not in row or not isinstance(row.get("text"), str):
             raise DataError(f'{path}, line {number}: expected an object with "id" and a text under "text".')
         yield row["id"], row["text"]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from mrg_llm.scoring.rulebook import Phrases, table
 
 
-
 @dataclass(frozen=True)
 class Cue:
     """One cue in a sentence: characters [start, end) of its plain spelling."""
@@ -32,6 +31,7 @@ class Verdict:
 
 
 _CUES = Phrases(table("cues"))
+_JOINTS = frozenset([",", "and"])  # "effusion and infiltrate versus crowding" doubts the infiltrate alone
 
 
 def cues(plain: str) -> tuple[Cue, ...]:
@@ -75,23 +75,29 @@ def _from_before(plain: str, found: tuple[Cue, ...], start: int) -> Cue | None:
     for cue in found:
         if cue.end > start:
             break
-        if cue.kind == "stop" or (cue.kind == "new" and not _list_goes_on(plain, cue)):
+        if cue.kind == "stop" or (cue.kind == "new" and active is not None and _ends(plain, active, cue)):
             active = None
         elif cue.kind == "stop-uncertain":
             active = None if active is not None and active.kind.endswith("uncertain") else active
-        elif cue.side == "after" or cue.kind == "new":
-            continue
-        elif cue.kind == "weak-uncertain" and active is not None and active.kind == "negative":
-            continue
-        else:
+        elif cue.side != "after" and cue.kind != "new" and not _outranks(active, cue):
             active = cue
     if active is not None and _words_between(plain, active.end, start) > active.reach:
         return None
     return active
 
 
-def _list_goes_on(plain: str, cue: Cue) -> bool:
-    return " or " in plain[cue.start :]
+def _outranks(active: Cue | None, cue: Cue) -> bool:
+    """Whether the cue already in force stays in force: a plan or a question always, a "no" before a "suggesting"."""
+    if active is None:
+        return False
+    return active.kind == "ignore" or (active.kind == "negative" and cue.kind == "weak-uncertain")
+
+
+def _ends(plain: str, active: Cue, new: Cue) -> bool:
+    """Whether "small left" begins something new: behind a comma, or after a "no" that does not stand right before it;
+    not while an "or" is still to come, for then the list goes on."""
+    begins = plain[new.start] == "," or (active.kind == "negative" and active.end + 1 < new.start)
+    return begins and " or " not in plain[new.start :]
 
 
 def _from_behind(plain: str, found: tuple[Cue, ...], end: int) -> Cue | None:
@@ -100,6 +106,7 @@ def _from_behind(plain: str, found: tuple[Cue, ...], end: int) -> Cue | None:
         if cue.start < end:
             continue
         if cue.side in ("after", "both"):
-            return cue if _words_between(plain, end, cue.start) <= cue.reach else None
+            joined = cue.kind != "weak-uncertain" or not _JOINTS & set(plain[end : cue.start].split()[:-1])
+            return cue if joined and _words_between(plain, end, cue.start) <= cue.reach else None
         return None
     return None

@@ -7,6 +7,7 @@ predicates.tsv, statements.tsv).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -36,14 +37,13 @@ def mentions(plain: str) -> tuple[Mention, ...]:
 
 
 @cache
-def _finding_phrases() -> dict[str, tuple[Phrases, Phrases]]:
-    """observation -> the phrases that name it, the phrases that hide them."""
-    rows: dict[str, tuple[list[Row], list[Row]]] = {}
+def _finding_phrases() -> dict[str, tuple[Phrases, Phrases, Phrases]]:
+    """observation -> the phrases that name it, those that count only when denied, those that hide either."""
+    rows: dict[str, tuple[list[Row], list[Row], list[Row]]] = {}
     for row in table("findings"):
-        for observation in row["observation"].split("+"):
-            named, masked = rows.setdefault(observation, ([], []))
-            (masked if row["reading"] == "mask" else named).append(row)
-    return {observation: (Phrases(named), Phrases(masked)) for observation, (named, masked) in rows.items()}
+        named, denied, masked = rows.setdefault(row["observation"], ([], [], []))
+        {"mask": masked, "absent-only": denied}.get(row["reading"], named).append(row)
+    return {name: (Phrases(named), Phrases(denied), Phrases(masked)) for name, (named, denied, masked) in rows.items()}
 
 
 @cache
@@ -61,8 +61,8 @@ def _statement_table() -> dict[tuple[str, str], list[Row]]:
 
 def _findings(plain: str, found: tuple[Cue, ...]) -> Iterator[Mention]:
     either = [(start, end, row["observation"]) for start, end, row in _table("alternatives").find(plain)]
-    for observation, (named, masked) in _finding_phrases().items():
-        matches = list(named.find(plain))
+    for observation, (named, denied, masked) in _finding_phrases().items():
+        matches = [*named.find(plain), *denied.find(plain)]
         hidden = [(start, end) for start, end, _ in masked.find(plain)] if matches else []
         for start, end, row in matches:
             if any(left < end and start < right and right - left > end - start for left, right in hidden):
@@ -70,7 +70,7 @@ def _findings(plain: str, found: tuple[Cue, ...]) -> Iterator[Mention]:
             judged = verdict(plain, found, start, end)
             reading = _in_context(row["reading"], judged.kind)
             if reading == PRESENT and any(
-                left <= start and end <= right and which in ("*", observation) for left, right, which in either
+                left < end and start < right and which in ("*", observation) for left, right, which in either
             ):
                 reading = UNCERTAIN
             if reading is not None:
@@ -109,10 +109,13 @@ def _statements(plain: str, found: tuple[Cue, ...]) -> Iterator[Mention]:
                 yield Mention(row["observation"], min(start, left), max(end, right), reading, rule)
 
 
-_VERBS = frozenset("is are was were appear appears remain remains has have seem seems".split())
-_BARRIERS = frozenset("; but however no without".split())
-_JOINTS = frozenset("of the size and appearing sized in".split())
+_VERBS = frozenset(["is", "are", "was", "were", "appear", "appears", "remain", "remains", "has", "have", "seems"])
+_BARRIERS = frozenset([";", "however", "no", "without"])
 _FURTHEST = 12
+_JOINT = re.compile(  # what may stand between an adjective and its subject: "normal [size and contour of the] heart"
+    r"(?: (?:sized?|contours?|configuration|appearance|appearing))?(?: and (?:stable|contour|configuration))?"
+    r"(?: of)?(?: the)?(?: (?:left|right|upper|superior))? "
+)
 
 
 def _said_of(
@@ -121,7 +124,7 @@ def _said_of(
     """The predicate that belongs to the subject at [start, end): one just before it, else the first behind it."""
     fitting = [found for found in predicates if (subject, found[2]["predicate"]) in _statement_table()]
     for left, right, row in reversed(fitting):
-        if right <= start and set(plain[right:start].split()) <= _JOINTS and len(plain[right:start].split()) <= 2:
+        if right <= start and _JOINT.fullmatch(plain[right:start]):
             return left, right, row
     for left, right, row in fitting:
         if left >= end:

@@ -10,10 +10,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-_TOKEN = re.compile(r"<unk>|[^\W_]+(?:\.\d+)?|[.,;:/()?!]|\n\s*\n", re.IGNORECASE)
+from mrg_llm.scoring.rulebook import Phrases, table
+
+_BREAK = r"\n\s*\n|\n(?=[ \t]*[A-Za-z][A-Za-z ]{2,30}:)"  # an empty line, or the next line is a heading
+_TOKEN = re.compile(rf"<unk>|[^\W_]+(?:\.\d+)?|[.,;:/()?!]|{_BREAK}", re.IGNORECASE)
 _BLANK = re.compile(r"<unk>|x{3,}\w*", re.IGNORECASE)
-_END = re.compile(r"[.?!]|\n\s*\n")
+_END = re.compile(r"[.?!]|\n\s*")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,23 @@ class Sentence:
 
 
 def sentences(text: str) -> Iterator[Sentence]:
-    """The sentences of a report, in order; sentences without a word are left out."""
+    """The sentences that report findings, in order: none under a heading such as "Indication:", none without a word."""
+    skipping = False
+    for sentence in _all_sentences(text):
+        heading, colon, _ = sentence.plain.partition(" :")
+        if colon:
+            kinds = [row["kind"] for start, _, row in _headings().find(heading) if start == 0]
+            skipping = kinds[0] == "skip" if kinds else skipping
+        if not skipping:
+            yield sentence
+
+
+@cache
+def _headings() -> Phrases:
+    return Phrases(table("headings"))
+
+
+def _all_sentences(text: str) -> Iterator[Sentence]:
     words: list[tuple[str, int, int]] = []
     for token in _TOKEN.finditer(text):
         if _END.fullmatch(token[0]):

@@ -1,0 +1,34 @@
+"""`open_studies("KIND:ROOT")`: any source of studies, read by its reader, as one `StudySet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from mrg_llm.errors import DataError
+from mrg_llm.studies.study import Finding, Note, Study, StudySet, View
+
+__all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
+
+READERS = {"iu-xray": "iu_xray:read_iu_xray", "phantom": "phantom:read_phantoms"}
+
+
+def open_studies(spec: str) -> StudySet:
+    """The studies of a source given as KIND:ROOT.
+
+    Raises DataError for an unknown kind, a missing folder, or a source that is not what its kind says.
+    """
+    kind, colon, root = spec.partition(":")
+    if not colon or kind not in READERS:
+        known = ", ".join(f"{name}:PATH" for name in READERS)
+        raise DataError(f"{spec or 'nothing'} was given as data, but it must read KIND:PATH, one of {known}")
+    folder = Path(root).expanduser()
+    if not folder.exists():
+        raise DataError(f"{root or 'an empty path'} does not exist; give the folder of the {kind} data")
+    return reader(kind)(folder)
+
+
+def reader(kind: str) -> Callable[[Path], StudySet]:
+    module, name = READERS[kind].split(":")
+    return getattr(import_module(f"mrg_llm.studies.{module}"), name)

@@ -1,0 +1,78 @@
+"""A `ScoreBoard` -> the table in the terminal: the system, its rivals, and what to know before believing it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard
+from mrg_llm.scoring.statistics import Difference, Interval
+
+
+def print_board(board: ScoreBoard, console: Console | None = None) -> None:
+    """Print the main table, the breakdown, the diagnostics and every warning."""
+    console = console or Console()
+    console.print(main_table(board))
+    console.print(breakdown_table(board))
+    console.print(diagnostics_table(board))
+    for warning in board.warnings:
+        console.print(f"[yellow]![/] {warning}", highlight=False)
+    for what, why in board.skipped.items():
+        console.print(f"[dim]left out: {what}: {why}[/]", highlight=False)
+    console.print(f"[dim]protocol {board.protocol}: {board.protocol_words}[/]", highlight=False)
+    if board.labeler:
+        micro = board.labeler.get("present", {}).get("micro")
+        if micro:
+            console.print(
+                f"[dim]labeler: precision {micro['precision']:.2f}, recall {micro['recall']:.2f} on "
+                f"{board.labeler.get('n')} reports read by people[/]",
+                highlight=False,
+            )
+
+
+def main_table(board: ScoreBoard) -> Table:
+    """Values with 95 % intervals; beside each rival's value, whether ours differs (Holm-corrected p below 0.05)."""
+    table = Table(title=f"{board.name}: {board.n} studies, protocol {board.protocol}", caption="95 % intervals; "
+                  "* differs from the system (approximate randomization, Holm over the rows, p < 0.05)")  # fmt: skip
+    table.add_column("metric")
+    table.add_column("system", justify="right")
+    rivals = board.baselines | board.comparisons | board.controls
+    for name in rivals:
+        table.add_column(name, justify="right")
+    for metric, interval in board.metrics.items():
+        table.add_row(LABELS.get(metric, metric), _interval(interval), *(_rival(rival, metric) for rival in rivals.values()))
+    return table
+
+
+def breakdown_table(board: ScoreBoard) -> Table:
+    table = Table(title="by group")
+    table.add_column("metric")
+    groups = [
+        (f"{group} ({part['n']})", part["metrics"]) for by in board.breakdown.values() for group, part in by.items()
+    ]
+    for name, _ in groups:
+        table.add_column(name, justify="right")
+    for metric in board.metrics:
+        table.add_row(LABELS.get(metric, metric), *(_interval(Interval(**metrics[metric])) for _, metrics in groups))
+    return table
+
+
+def diagnostics_table(board: ScoreBoard) -> Table:
+    table = Table("what the outputs are like", "outputs", "references")
+    for d in board.diagnostics.values():
+        table.add_row(d.what, _number(d.value), "" if d.reference is None else _number(d.reference))
+    return table
+
+
+def _rival(rival: Rival, metric: str) -> str:
+    value: Interval = rival.sections["metrics"][metric]
+    difference: Difference = rival.ours_minus_theirs["metrics"][metric]
+    return f"{value.value:.3f}{'*' if difference.p_holm < 0.05 else ' '}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.3f} [dim]{interval.low:.3f}-{interval.high:.3f}[/]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1%}" if value <= 1 else f"{value:.1f}"
