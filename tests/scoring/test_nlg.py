@@ -10,7 +10,14 @@ from pycocoevalcap.rouge.rouge import Rouge
 
 from mrg_llm.scoring.nlg import language_tallies
 
-HI_IA = {"bleu1": 0.407917, "bleu2": 0.271721, "bleu3": 0.199861, "bleu4": 0.152463, "rouge_l": 0.380470, "cider": 0.440870}  # fmt: skip
+HI_IA = {
+    "bleu1": 0.407917,
+    "bleu2": 0.271721,
+    "bleu3": 0.199861,
+    "bleu4": 0.152463,
+    "rouge_l": 0.380470,
+    "cider": 0.440870,
+}
 word = st.sampled_from(["the", "lung", "lungs", "clear", ".", "épanchement", "胸腔", "<unk>", "\u00a0", "𝛼"])
 text = st.lists(word, max_size=14).map(" ".join) | st.sampled_from(["", " ", "a  b", " a", "a ", "\t"])
 pairs = st.lists(st.tuples(text, text), min_size=1, max_size=8)
@@ -43,7 +50,7 @@ def test_equal_to_pycocoevalcap(drawn) -> None:
 
 
 def test_references_without_a_word_give_zero() -> None:
-    assert all(value == 0 for name, value in ours(["the"], [""]).items() if name != "bleu1")
+    assert all(value < 1e-6 for value in ours(["the"], [""]).values())
 
 
 def test_published_outputs(shared_data) -> None:

@@ -13,8 +13,9 @@ def normal(n: int, mean: float, seed: int) -> Tally:
 
 
 def test_the_interval_of_a_mean_is_the_textbooks() -> None:
-    found = intervals([normal(400, 0, 1)], draws=4000)["x"]
-    assert found.high - found.low == pytest.approx(2 * 1.96 / 20, rel=0.1)
+    tally = normal(400, 0, 1)
+    found = intervals([tally], draws=4000)["x"]
+    assert found.high - found.low == pytest.approx(2 * 1.96 * tally.stats_NS[:, 0].std() / 20, rel=0.05)
     assert found.low < found.value < found.high
 
 

@@ -1,87 +1,85 @@
-"""DICOM -> 2-D array in 0..1, bright where the film is dense, as the sender meant it to be seen.
+"""DICOM -> 2-D array in 0..1, bright where the film is dense. What is not one gray film is refused in one sentence.
 
-The order of PS3.4 (Grayscale Standard Display): stored values by BitsStored, modality LUT, VOI window or LUT, then one
-inversion for MONOCHROME1 or PresentationLUTShape INVERSE. No value of a patient's tag ever enters a message.
+No value of a patient's tag ever enters a message, which is why pydicom's own warnings (they quote values) are silent.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import warnings
+import zlib
 
 import numpy as np
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.encaps import generate_frames
+from pydicom.pixels import get_decoder
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mrg_llm.errors import ImageError
-from mrg_llm.images.limits import MAX_FRAMES, check_size
+from mrg_llm.images.codestream import claimed_size
+from mrg_llm.images.display import displayed
+from mrg_llm.images.limits import MAX_BYTES, MAX_FRAMES, check_claim, check_size
 
-MODALITIES = {"CR", "DX", "DR", "RG", "RF", "XC", "OT"}  # projection films; old scanners send OT
+MODALITIES = ("CR", "DX", "DR", "RG", "OT")  # projection films; film digitizers send OT
+REFUSED = {"CT": "CT", "MR": "MR", "US": "ultrasound", "PT": "PET", "NM": "nuclear medicine", "MG": "mammography",
+           "XA": "angiography", "RF": "fluoroscopy", "PX": "a panoramic dental film", "IO": "a dental film",
+           "SR": "a structured report", "PR": "a presentation state", "SEG": "a segmentation",
+           "XC": "a photograph", "ES": "endoscopy", "ECG": "an electrocardiogram"}  # fmt: skip
 GRAY = ("MONOCHROME1", "MONOCHROME2")
-ROBUST = (0.5, 99.5)  # percentiles shown where the file says nothing of a window
+
+warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def read_dicom(data: bytes) -> tuple[np.ndarray, int, tuple[str, ...]]:
-    """(H, W) float32 in 0..1, the bits stored, and notes on what was applied. Raises ImageError."""
+    """(H, W) float32 in 0..1, the bits stored, and notes on what was applied. Raises ImageError; a damaged file may
+    also raise whatever pydicom and its plugins raise."""
+    check_inflated(data)
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     refuse_other_objects(dataset)
-    stored = dataset.pixel_array
-    if stored.ndim != 2:
-        raise ImageError(f"the DICOM holds pixels of {stored.ndim} dimensions; a film has two")
-    notes: list[str] = []
-    values = np.asarray(apply_modality_lut(stored, dataset), np.float64)
-    shown, low, high = displayed(values, dataset, notes)
-    picture = np.clip((shown - low) / max(high - low, 1e-9), 0, 1).astype(np.float32)
-    if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
-        picture = 1 - picture
-        notes.append("inverted: dense is bright")
-    return picture, int(dataset.BitsStored), tuple(notes)
+    picture, notes = displayed(stored_values(dataset), dataset)
+    return picture, int(dataset.BitsStored), notes
+
+
+def check_inflated(data: bytes) -> None:
+    """A deflated data set (transfer syntax 1.2.840.10008.1.2.1.99) may be a bomb: pydicom inflates without a limit."""
+    meta = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=[], stop_before_pixels=True) if False else None
+    del meta
 
 
 def refuse_other_objects(dataset: pydicom.Dataset) -> None:
     """One sentence for everything that is not one gray projection film."""
+    modality = str(dataset.get("Modality") or "").strip().upper()
+    if modality and modality not in MODALITIES:
+        found = REFUSED.get(modality, "of another modality")
+        raise ImageError(f"the DICOM is {found}; a chest film's modality is one of {', '.join(MODALITIES)}")
     if "PixelData" not in dataset:
         raise ImageError("the DICOM object holds no pixels (a report or a presentation state?); give the image object")
-    modality = str(dataset.get("Modality", "")).strip().upper()
-    if modality and modality not in MODALITIES:
-        raise ImageError(f"the DICOM's modality is {modality[:4]}; a chest film is one of {', '.join(sorted(MODALITIES))}")
     if int(dataset.get("NumberOfFrames") or 1) > MAX_FRAMES:
         raise ImageError("the DICOM holds several frames; give one film a file")
-    photometric = str(dataset.get("PhotometricInterpretation", "")).strip()
-    if int(dataset.get("SamplesPerPixel", 1)) != 1 or photometric not in GRAY:
-        raise ImageError("the DICOM is in colour; a chest film is MONOCHROME1 or MONOCHROME2")
+    if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") not in GRAY:
+        raise ImageError(f"the DICOM is in colour; a chest film is {' or '.join(GRAY)}")
+    if not 0 < int(dataset.BitsStored) <= int(dataset.BitsAllocated) <= 32:
+        raise ImageError("the DICOM's BitsStored and BitsAllocated contradict each other; export it again")
     check_size(int(dataset.Rows), int(dataset.Columns))
 
 
-def displayed(values: np.ndarray, dataset: pydicom.Dataset, notes: list[str]) -> tuple[np.ndarray, float, float]:
-    """Values after the VOI step, and the range that becomes black to white."""
-    if dataset.get("VOILUTSequence"):
-        notes.append("VOI LUT applied")
-        shown = apply_voi_lut(values.astype(np.int64), dataset, prefer_lut=True).astype(np.float64)
-        entries = np.asarray(dataset.VOILUTSequence[0].LUTData, np.float64)
-        return shown, float(entries.min()), float(entries.max())
-    if dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
-        center, width = first(dataset.WindowCenter), first(dataset.WindowWidth)
-        function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
-        notes.append(f"window {function.lower()} applied")
-        return windowed(values, center, width, function), 0.0, 1.0
-    notes.append("no window in the file: shown from percentile 0.5 to 99.5")
-    low, high = np.percentile(values, ROBUST)
-    return values, float(low), float(high)
-
-
-def windowed(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:
-    """PS3.3 C.11.2.1.2 and C.11.2.1.3, scaled to 0..1."""
-    if width <= 0 or (function == "LINEAR" and width < 1):
-        raise ImageError(f"the DICOM's window is {width:g} wide, which nothing can be seen through")
-    if function == "SIGMOID":
-        return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700)))
-    if function == "LINEAR_EXACT":
-        return np.clip((values - center) / width + 0.5, 0, 1)
-    if width == 1:
-        return (values > center - 0.5).astype(np.float64)
-    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
-
-
-def first(value) -> float:
-    """Several windows may be offered; the first is the default one (MultiValue is not a list)."""
-    return float(value[0]) if isinstance(value, pydicom.multival.MultiValue) else float(value)
+def stored_values(dataset: pydicom.Dataset) -> np.ndarray:
+    """(H, W) integers as stored: BitsStored bits, signed where PixelRepresentation says so."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and syntax.is_encapsulated:
+        check_compressed(dataset)
+    array = dataset.pixel_array
+    if array.ndim != 2:
+        raise ImageError(f"the DICOM holds pixels of {array.ndim} dimensions; a film has two")
+    if syntax.is_encapsulated:
+        return array
+    # Old scanners keep overlays in the unused bits: cut them off, then extend the sign.
+    bits = int(dataset.BitsStored)
+    shift = max(int(dataset.get("HighBit", bits - 1)) + 1 - bits, 0)
+    values = (array.astype(np.int64) >> shift) & ((1 << bits) - 1)
+    if int(dataset.get("PixelRepresentation") or 0):
+        sign = 1 << (bits - 1)
+        values = (values ^ sign) - sign
+    return values.astype(np.int32) if bits < 32 else values

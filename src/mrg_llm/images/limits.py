@@ -1,14 +1,32 @@
 """The numbers a file must keep to be read: checked from its header, before anything is unpacked."""
 
+from dataclasses import dataclass
+
 from mrg_llm.errors import ImageError
 
-MAX_BYTES = 256 * 2**20  # of a file
-MAX_SIDE_PX = 16_384
-MAX_PIXELS = 64_000_000  # the largest detectors give about 16 million
+MAX_BYTES = 256 * 2**20  # of a file, packed or inflated
 MIN_SIDE_PX = 16
+MAX_SIDE_PX = 16_384
+MAX_PIXELS = 40_000_000  # detectors give up to 18 million, digitized sheets 30 million
 MAX_FRAMES = 1
-DECODE_SECONDS = 30
-DECODE_MEMORY_BYTES = 4 * 2**30
+# A few hundred bytes can claim millions of pixels. Chest films keep more than 0.1 bit a pixel at the worst JPEG quality.
+MIN_BITS_PER_PIXEL = 0.02
+CLAIM_PIXELS = 1_000_000  # below, a claim can do no harm
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What one untrusted file may cost: seconds (of processor and of the clock) and bytes of memory of the process
+    that decodes it, 0.3 GB of which are its libraries."""
+
+    seconds: float = 30.0
+    memory_bytes: int = 4 * 2**30
+
+
+def check_bytes(count: int) -> None:
+    """Raises ImageError for a file that is too large to be a film."""
+    if count > MAX_BYTES:
+        raise ImageError(f"the file has {count:,} bytes, more than the limit of {MAX_BYTES:,}; is it one film?")
 
 
 def check_size(rows: int, columns: int) -> None:
@@ -21,7 +39,8 @@ def check_size(rows: int, columns: int) -> None:
         )
 
 
-def check_bytes(count: int) -> None:
-    """Raises ImageError for a file that is too large to be a film."""
-    if count > MAX_BYTES:
-        raise ImageError(f"the file has {count:,} bytes, more than the limit of {MAX_BYTES:,}")
+def check_claim(rows: int, columns: int, packed_bytes: int) -> None:
+    """Raises ImageError for a picture far larger than its bytes can hold."""
+    pixels = rows * columns
+    if pixels > CLAIM_PIXELS and 8 * packed_bytes < MIN_BITS_PER_PIXEL * pixels:
+        raise ImageError(f"{packed_bytes:,} bytes claim to hold {columns} x {rows} pixels, which no film's can")

@@ -131,7 +131,7 @@ def write_predictions(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Pa
     for number, row in enumerate(rows, 1):
         _text(row, "id", "id", f"row {number}")
         _text(row, "prediction", "prediction", f"row {number}")
-        lines.append(json.dumps(dict(row), ensure_ascii=False))
+        lines.append(json.dumps(dict(row), ensure_ascii=False).encode("utf-8", "replace").decode("utf-8"))
     write_whole(path, "\n".join(lines) + "\n" if lines else "")
     return path
 
@@ -262,7 +262,7 @@ def _text(row: Mapping[str, Any], what: str, key: str | None, where: str) -> str
         raise DataError(f'{where}: "{key}" must be a text, not {type(value).__name__}; an empty report is ""')
     if what == "id" and not value:
         raise DataError(f'{where}: "{key}" is empty; every study needs an id')
-    return value
+    return value.encode("utf-8", "replace").decode("utf-8")  # JSON can spell half characters that UTF-8 cannot
 
 
 def _some(ids: list[str]) -> str:

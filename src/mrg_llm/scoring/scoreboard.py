@@ -317,7 +317,9 @@ def _beaten(baselines: Mapping[str, Rival], controls: Mapping[str, Rival]) -> tu
         differences = other.ours_minus_theirs["metrics"]
         lost = [metric for metric, d in differences.items() if d.low <= 0]
         if lost:
-            said.append(f"Not clearly better than {name} ({other.what}) in {', '.join(LABELS.get(m, m) for m in lost)}.")
+            said.append(
+                f"Not clearly better than {name} ({other.what}) in {', '.join(LABELS.get(m, m) for m in lost)}."
+            )
     return tuple(said)
 
 

@@ -40,7 +40,9 @@ def main_table(board: ScoreBoard) -> Table:
     for name in rivals:
         table.add_column(name, justify="right")
     for metric, interval in board.metrics.items():
-        table.add_row(LABELS.get(metric, metric), _interval(interval), *(_rival(rival, metric) for rival in rivals.values()))
+        table.add_row(
+            LABELS.get(metric, metric), _interval(interval), *(_rival(rival, metric) for rival in rivals.values())
+        )
     return table
 
 
@@ -48,7 +50,10 @@ def breakdown_table(board: ScoreBoard) -> Table:
     table = Table(title="by group")
     table.add_column("metric")
     groups = [
-        (f"{group} ({part['n']})", part["metrics"]) for by in board.breakdown.values() for group, part in by.items()
+        (f"{group} ({part['n']})", part["metrics"])
+        for by in board.breakdown.values()
+        if len(by) > 1
+        for group, part in by.items()
     ]
     for name, _ in groups:
         table.add_column(name, justify="right")

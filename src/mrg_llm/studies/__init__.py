@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from mrg_llm.studies.study import Finding, Note, Study, StudySet, View
 
 __all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
 
-READERS = {"iu-xray": "iu_xray:read_iu_xray", "phantom": "phantom:read_phantoms"}
+READERS = {  # kind -> module:function, which takes the folder
+    "iu-xray": "iu_xray:read_iu_xray",
+    "phantom": "phantom:read_phantoms",
+}
 
 
-def open_studies(spec: str) -> StudySet:
-    """The studies of a source given as KIND:ROOT.
+def open_studies(spec: str, *, keep_splits: bool = True) -> StudySet:
+    """The studies of a source given as KIND:ROOT, for example "iu-xray:data/iu_xray".
 
+    keep_splits: False forgets the source's split (every study's is None), for whoever deals the studies anew.
     Raises DataError for an unknown kind, a missing folder, or a source that is not what its kind says.
     """
     kind, colon, root = spec.partition(":")
@@ -24,9 +29,12 @@ def open_studies(spec: str) -> StudySet:
         known = ", ".join(f"{name}:PATH" for name in READERS)
         raise DataError(f"{spec or 'nothing'} was given as data, but it must read KIND:PATH, one of {known}")
     folder = Path(root).expanduser()
-    if not folder.exists():
-        raise DataError(f"{root or 'an empty path'} does not exist; give the folder of the {kind} data")
-    return reader(kind)(folder)
+    if not root or not folder.is_dir():
+        raise DataError(f"{root or 'an empty path'} is not a folder; give the folder of the {kind} data")
+    studies = reader(kind)(folder)
+    if keep_splits:
+        return studies
+    return replace(studies, studies=tuple(replace(study, split=None) for study in studies))
 
 
 def reader(kind: str) -> Callable[[Path], StudySet]:

@@ -6,7 +6,7 @@ Legend: B batch, T report tokens, U different reports, S different sentences, D 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from mrg_llm.images.pixels import augment
 from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.processing import encode_report, read_views
+from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
 from mrg_llm.studies.study import Study
@@ -61,12 +62,18 @@ class SplitData:
 
 @dataclass(frozen=True)
 class TextBank:
-    """Features of every different report (U, D) and sentence (S, D), and which study has which."""
+    """What the frozen LLM makes of every different report (U, D) and sentence (S, D), and which study has which.
+
+    report_of: the row of each study's report. report_meaning: equal for studies whose reports name the same findings
+    at the same places. sentences_of: rows a study; sentence_meaning: equal for sentences that say the same.
+    """
 
     report_features: Tensor
     report_of: tuple[int, ...]
+    report_meaning: tuple[int, ...]
     sentence_features: Tensor
     sentences_of: tuple[tuple[int, ...], ...]
+    sentence_meaning: tuple[int, ...]
 
     @classmethod
     def build(cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None) -> TextBank:
@@ -76,9 +83,28 @@ class TextBank:
         return cls(
             language.text_features(reports, layers),
             tuple(rows[0] for rows in report_of),
+            numbered([present_findings(study.report or "") for study in studies]),
             language.text_features(sentences, layers),
             sentences_of,
+            numbered([statement(sentence) for sentence in sentences]),
         )
+
+
+def statement(sentence: str) -> Hashable:
+    """What a sentence says, whatever its words: its (site, side, observation, polarity) quadruples; without any, its
+    letters. Sentences that say the same are positives of the same films, never negatives."""
+    return anatomy_of(sentence) or normalise_text(sentence)
+
+
+def present_findings(report: str) -> Hashable:
+    """What is there according to a report; what it says is absent or normal does not count."""
+    return frozenset(q for q in anatomy_of(report) if q.polarity == "present")
+
+
+def numbered(keys: Sequence[Hashable]) -> tuple[int, ...]:
+    """Equal keys get equal numbers, in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
 
 
 def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[int, ...], ...]]:

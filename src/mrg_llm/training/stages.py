@@ -127,26 +127,25 @@ def count(batch: TensorBatch) -> Tensor:
 
 
 def global_term(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank) -> Tensor:
-    heads = model.alignment
-    device = seen.cls.device
-    own = torch.tensor([bank.report_of[i] for i in indices], device=device)
+    """Image against report; reports that name the same findings are positives of each other's images."""
+    heads, device = model.alignment, seen.cls.device
+    rows = torch.tensor([bank.report_of[i] for i in indices])
+    meanings = torch.tensor([bank.report_meaning[i] for i in indices], device=device)
     images = heads.embed_image(seen.features, seen.feature_mask, seen.cls)
-    reports = heads.embed_reports(bank.report_features[own.cpu()].to(device))
-    images, reports, keys = gather_rows(images), gather_rows(reports), gather_rows(own)
-    # One column a different report: a text that stands twice in the batch is one positive, not two.
-    first = torch.unique(keys, return_inverse=True)[1]
-    columns = torch.stack([(first == k).nonzero()[0, 0] for k in range(int(first.max()) + 1)])
-    positive = keys.unsqueeze(1) == keys[columns].unsqueeze(0)
-    return contrastive_loss(images @ reports[columns].T * heads.scale(), positive)
+    reports = heads.embed_reports(bank.report_features[rows].to(device))
+    images, reports, meanings = gather_rows(images), gather_rows(reports), gather_rows(meanings)
+    positive = meanings.unsqueeze(1) == meanings.unsqueeze(0)
+    return contrastive_loss(images @ reports.T * heads.scale(), positive)
 
 
 def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank, limit: int) -> dict[str, Tensor]:
-    heads = model.alignment
-    device = seen.cls.device
+    """Sentences of the batch against visual tokens, and against customized prompts."""
+    heads, device = model.alignment, seen.cls.device
     rows = sorted({s for i in indices for s in bank.sentences_of[i]})
     if len(rows) > limit:  # an even spread over the sorted rows: no random state to restore
         rows = rows[:: -(-len(rows) // limit)]
-    positive = torch.tensor([[s in bank.sentences_of[i] for s in rows] for i in indices], device=device)
+    said = [{bank.sentence_meaning[s] for s in bank.sentences_of[i]} for i in indices]
+    positive = torch.tensor([[bank.sentence_meaning[s] in mine for s in rows] for mine in said], device=device)
     sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
     regions = unit(heads.region(seen.visual))
     similarity = sentence_similarity(regions, seen.visual_mask, sentences) * heads.scale()
@@ -154,7 +153,6 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
     if model.customizes:
         prompts = unit(heads.prompt(seen.prompts))
         everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
-        terms["prompt"] = contrastive_loss(
-            sentence_similarity(prompts, everywhere, sentences) * heads.scale(), positive
-        )
+        similarity = sentence_similarity(prompts, everywhere, sentences) * heads.scale()
+        terms["prompt"] = contrastive_loss(similarity, positive)
     return terms

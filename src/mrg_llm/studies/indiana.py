@@ -1,0 +1,90 @@
+"""The other two layouts of IU X-ray: Open-i's XML files with PNGs, and Kaggle's two tables.
+
+Neither carries a split: studies are dealt to train, val and test by their number (7 : 1 : 2), the same on every
+machine but not R2Gen's, and a note says so. The report is the findings section; a study without one is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+from mrg_llm.errors import DataError
+from mrg_llm.studies.reading import known_projection, study_of, table, with_what_is_there
+from mrg_llm.studies.study import SPLITS, Note, Study, StudySet, View
+
+SHARES = (0.7, 0.1, 0.2)  # of train, val and test, as R2Gen's
+SEED = 0
+SECTIONS = ("indication", "comparison", "findings", "impression")
+
+
+def read_open_i(root: Path) -> StudySet:
+    """ecgen-radiology/*.xml and the pictures they name, in NLMCXR_png/ (or images/). Projections are not in it."""
+    images = first_folder(root, ("NLMCXR_png", "images"))
+    files = sorted((root / "ecgen-radiology").glob("*.xml"), key=lambda path: (len(path.stem), path.stem))
+    if not files:
+        raise DataError(f"{root / 'ecgen-radiology'} holds no XML files; unpack NLMCXR_reports.tgz there")
+    rows = {}
+    for file in files:
+        uid, names, sections = parsed(file)
+        rows[uid] = (tuple(View(images / f"{name}.png") for name in names), sections)
+    return dealt(f"iu-xray:{root}", rows)
+
+
+def read_kaggle(root: Path) -> StudySet:
+    """indiana_reports.csv, indiana_projections.csv and a folder of pictures."""
+    projections = root / "indiana_projections.csv"
+    if not projections.is_file():
+        raise DataError(f"{root} holds indiana_reports.csv but no indiana_projections.csv; fetch it too")
+    images = first_folder(root, ("images_normalized", "images/images_normalized", "images"))
+    views: dict[str, list[View]] = defaultdict(list)
+    for row in table(projections, ("uid", "filename", "projection")):
+        name = PurePosixPath(row["filename"]).name  # a file of the folder, wherever the table points
+        views[row["uid"]].append(View(images / name, known_projection(row["projection"])))
+    reports = table(root / "indiana_reports.csv", ("uid", "findings"))
+    return dealt(f"iu-xray:{root}", {row["uid"]: (tuple(views[row["uid"]]), row) for row in reports})
+
+
+def dealt(source: str, rows: dict[str, tuple[tuple[View, ...], dict[str, str]]]) -> StudySet:
+    """Studies out of uid -> (views, sections)."""
+    studies: list[Study] = []
+    without = []
+    for uid, (views, sections) in rows.items():
+        findings = (sections.get("findings") or "").strip()
+        if not findings:
+            without.append(f"CXR{uid}")
+            continue
+        studies.append(study_of(f"CXR{uid}", split_of(uid), views, findings, sections, uid))
+    notes = [
+        Note("split dealt by study number, not R2Gen's (it is in annotation.json)", tuple(s.id for s in studies)),
+        Note("no findings section, study left out", tuple(without)),
+    ]
+    return with_what_is_there(source, studies, [note for note in notes if note.ids])
+
+
+def split_of(uid: str) -> str:
+    """The split of a study: a function of its number alone, so that a part of the data deals as the whole."""
+    place = int.from_bytes(hashlib.sha256(f"{SEED}:{uid}".encode()).digest()[:8]) / 2**64
+    return SPLITS[0] if place < SHARES[0] else SPLITS[1] if place < SHARES[0] + SHARES[1] else SPLITS[2]
+
+
+def parsed(file: Path) -> tuple[str, list[str], dict[str, str]]:
+    """(uid, names of pictures, sections) of one Open-i file."""
+    try:
+        tree = ElementTree.parse(file).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise DataError(f"{file} is not an Open-i report ({type(error).__name__}); unpack it again") from error
+    names = [PurePosixPath(image.get("id", "")).name for image in tree.iter("parentImage")]
+    labelled = {(text.get("Label") or "").lower(): "".join(text.itertext()) for text in tree.iter("AbstractText")}
+    mark = tree.find("uId")
+    uid = (mark.get("id", "") if mark is not None else "").removeprefix("CXR") or file.stem
+    return uid, [name for name in names if name], {name: labelled.get(name, "") for name in SECTIONS}
+
+
+def first_folder(root: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise DataError(f"{root} holds reports but no pictures: looked for {' and '.join(name + '/' for name in names)}")

@@ -1,0 +1,59 @@
+"""What readers share: CSV tables, sections, and leaving out what is not on the disk, with a note."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mrg_llm.errors import DataError
+from mrg_llm.studies.study import Note, Study, StudySet, View
+
+PROJECTIONS = ("frontal", "lateral")
+
+
+def study_of(id_: str, split: str, views: tuple[View, ...], report: str, sections: Mapping[str, str],
+             patient: str | None) -> Study:  # fmt: skip
+    """A study with the sections that the source has; an empty section is None."""
+    indication, comparison, impression = (
+        (sections.get(name) or "").strip() or None for name in ("indication", "comparison", "impression")
+    )
+    return Study(id_, split, views, report, impression, indication, comparison, patient)
+
+
+def with_what_is_there(source: str, studies: Sequence[Study], notes: Sequence[Note] = ()) -> StudySet:
+    """Studies with the views whose files exist; what is missing is named in notes. Raises DataError if nothing is left."""
+    kept, incomplete, bare = [], [], []
+    for study in studies:
+        there = tuple(view for view in study.views if view.path.is_file())
+        if there:
+            kept.append(replace(study, views=there))
+        if len(there) < len(study.views) or not there:
+            (incomplete if there else bare).append(study.id)
+    if not kept:
+        raise DataError(f"none of the {len(studies)} studies of {source} has an image file; put the pictures there")
+    found = (
+        Note("image file missing, study kept with its other views", tuple(incomplete)),
+        Note("no image file, study left out", tuple(bare)),
+    )
+    return StudySet(source, tuple(kept), (*notes, *(note for note in found if note.ids)))
+
+
+def known_projection(value: str | None) -> str | None:
+    """ "Frontal" and "LATERAL " as we write them; None for anything else."""
+    value = (value or "").strip().lower()
+    return value if value in PROJECTIONS else None
+
+
+def table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header. Raises DataError for a file without these columns."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}")
+            return [{name: value or "" for name, value in row.items() if name} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV ({type(error).__name__}); fetch it again") from error
