@@ -109,6 +109,92 @@ def generate(
 
 
 @app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="predictions.jsonl, or anyone's outputs as JSONL, JSON, CSV, text")],
+    references: Annotated[
+        Optional[Path], typer.Option(help="references, where the predictions do not hold them (a line a report)")
+    ] = None,
+    data: Annotated[
+        Optional[str], typer.Option("--data", help="KIND:ROOT; its training split gives the baselines")
+    ] = None,
+    against: Annotated[Optional[list[Path]], typer.Option(help="other systems' outputs for the same studies")] = None,
+    swapped: Annotated[
+        Optional[Path], typer.Option(help="the same model's outputs for films swapped between studies")
+    ] = None,
+    blank: Annotated[Optional[Path], typer.Option(help="the same model's outputs for blank films")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="full, as-is, r2gen-iu, r2gen-mimic, r2gengpt-iu or r2gengpt-mimic")
+    ] = "full",
+    out: Annotated[Optional[Path], typer.Option("--out", help="write scores.json here")] = None,
+    html: Annotated[Optional[Path], typer.Option(help="write a self-contained page here (it holds report text)")] = None,
+    nearest: Annotated[bool, typer.Option(help="the nearest training film's report as a baseline")] = True,
+    meteor: Annotated[bool, typer.Option(help="METEOR, where there is Java")] = True,
+    tokenizer: Annotated[str, typer.Option(help="the LLM whose tokens the r2gengpt protocols count")] = "smollm2-135m",
+    draws: Annotated[int, typer.Option(help="bootstrap draws for the 95 % intervals")] = 1000,
+    seed: Annotated[int, typer.Option(help="of the bootstrap and the random baseline")] = 0,
+) -> None:
+    """Score reports under a named protocol, with intervals, baselines and diagnostics."""
+    from mrg_llm.scored import score_files
+
+    score_files(predictions, references, data and open_data(data), against or [], {"swapped": swapped, "blank": blank},
+                protocol, out, html, nearest, meteor, tokenizer, draws, seed)  # fmt: skip
+
+
+@app.command()
+def label(
+    reports: Annotated[Path, typer.Argument(help='a JSONL file, {"id", "text"} a line')],
+    out: Out = Path("labels.jsonl"),
+) -> None:
+    """The 14 CheXpert observations of any reports: 1 present, 0 absent, -1 uncertain, null not mentioned."""
+    from mrg_llm.scoring.clinical import label_file
+
+    typer.echo(f"{label_file(reports, out)} reports labelled in {out}")
+
+
+@data_app.command("phantom")
+def data_phantom(
+    out: Annotated[Path, typer.Option("--out", help="the folder to write")] = Path("phantoms"),
+    studies: Annotated[int, typer.Option(help="how many")] = 500,
+    seed: Annotated[int, typer.Option(help="the same seed draws the same studies")] = 0,
+    side_px: Annotated[int, typer.Option(help="pixels a side", min=32, max=2048)] = 256,
+) -> None:
+    """Draw chest films with known findings, and write their reports. No patient is in them."""
+    from rich.console import Console
+
+    from mrg_llm.studies.phantom import write_phantoms
+
+    with counting_bar("drawing", studies, Console(stderr=True)) as advance:
+        manifest = write_phantoms(out, studies, seed, side_px, progress=lambda done, total: advance(done))
+    typer.echo(f"{studies} studies, true findings in {manifest}. Next: mrg train --data phantom:{out}")
+
+
+@data_app.command("info")
+def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+    """What a data set holds: studies, views and reports, and what its reader left out. Opens no film."""
+    from mrg_llm.studies.check import describe
+
+    typer.echo(describe(open_data(data)))
+
+
+@data_app.command("check")
+def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+    """Open every film in a separate process and look for what would spoil a training; exit code 2 when something would."""
+    from rich.console import Console
+
+    from mrg_llm.errors import DataError
+    from mrg_llm.images.sandbox import read_film_untrusted
+    from mrg_llm.studies.check import check as check_studies
+
+    studies = open_data(data)
+    films = sum(len(study.views) for study in studies)
+    with counting_bar("opening films", films, Console(stderr=True)) as advance:
+        found = check_studies(studies, read_film_untrusted, advance)
+    typer.echo(found)
+    if not found.ok:
+        raise DataError(found.verdict)
+
+
+@app.command()
 def report(
     films: Annotated[list[Path], typer.Argument(help="the views of one study: DICOM, PNG or JPEG")],
     model: Annotated[Path, typer.Option("--model", help="a run folder")],

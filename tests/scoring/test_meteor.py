@@ -63,6 +63,26 @@ def test_bulk_does_not_deadlock_and_identical_text_is_one(jar) -> None:
     assert (tally.per_study()["meteor"] == 1).all()
 
 
+def test_odd_characters_do_not_shift_the_answers(jar) -> None:
+    odd = [
+        "a\rb",
+        "a\u2028b\x0bc\x85d",
+        "|||||",
+        "| a ||",
+        "\x00",
+        "🫁 " * 3,
+        "\t",
+        "a ||| b ||| c",
+        "SCORE",
+        "EVAL ||| 1",
+    ]
+    for side in (lambda t: (t, REFERENCES[0]), lambda t: (REFERENCES[0], t)):
+        predictions, references = zip(
+            *(pair for text in odd for pair in (side(text), (REFERENCES[1],) * 2)), strict=True
+        )
+        assert (jar.tally(predictions, references).per_study()["meteor"][1::2] == 1).all()
+
+
 def test_order_does_not_matter(jar) -> None:
     straight, turned = jar.tally(PREDICTIONS, REFERENCES), jar.tally(PREDICTIONS[::-1], REFERENCES[::-1])
     assert straight.values() == turned.values()

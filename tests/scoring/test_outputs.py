@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrg_llm.errors import DataError, InputError, ResourceError
-from mrg_llm.scoring.outputs import Output, outputs, read_outputs, write_predictions
+from mrg_llm.scoring.formats import read_outputs
+from mrg_llm.scoring.outputs import Output, outputs, write_predictions
 
 ROWS = [
     {"id": "b", "prediction": "clear", "reference": "lungs clear", "split": "test", "views": 2, "ended": True},
@@ -79,6 +80,7 @@ def test_two_files_by_id(tmp_path) -> None:
         ("p.jsonl", '{"id": "a", "prediction": "secret"}\n' * 2, "more than once .a."),
         ("p.jsonl", "", "holds no report"),
         ("p.json", "{", "not JSON"),
+        ("p.json", '{"a": "x", "a": "y"}', "key a comes more than once"),
         ("p.json", "3", "expected a list"),
         ("p.csv", "id,prediction\na\n", "line 2: the row and the header differ"),
         ("p.csv", 'id,prediction\na,"x"y\n', "not CSV"),
@@ -90,6 +92,26 @@ def test_bad_files(tmp_path, name, content, said) -> None:
     with pytest.raises(DataError, match=said) as caught:
         read_outputs(tmp_path / name)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv", ".txt"])
+@given(content=st.binary(max_size=60) | st.text(alphabet='{}[]":,id\n\tprediction0e-', max_size=80).map(str.encode))
+@settings(max_examples=60, deadline=None)
+def test_nothing_but_data_errors_comes_out(tmp_path_factory, suffix, content) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / f"p{suffix}"
+    path.write_bytes(content)
+    try:
+        read_outputs(path)
+    except DataError as error:
+        assert str(path) in str(error) or path.name in str(error)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"id": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_deep_and_long_json(tmp_path, suffix, content) -> None:
+    (tmp_path / f"p{suffix}").write_text(content)
+    with pytest.raises(DataError, match="not JSON"):
+        read_outputs(tmp_path / f"p{suffix}")
 
 
 def test_files_that_cannot_be_read_or_written(tmp_path) -> None:

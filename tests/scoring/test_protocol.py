@@ -1,5 +1,7 @@
 """What each protocol does to the two sides, and what it refuses to do without."""
 
+import json
+
 import pytest
 
 from mrg_llm.errors import InputError
@@ -81,3 +83,15 @@ def test_every_protocol_says_what_it_does() -> None:
     for name, row in PROTOCOLS.items():
         assert row.name == name
         assert len(row.words) > 60
+
+
+def test_r2gen_gives_the_references_that_another_project_published(shared_data) -> None:
+    annotation = shared_data / "iu_xray" / "annotation.json"
+    published = shared_data / "published_outputs" / "HI-IA" / "results_iu_xray_gts.csv"
+    if not (annotation.is_file() and published.is_file()):
+        pytest.skip("the IU X-ray annotation or the published references are not here")
+    studies = json.loads(annotation.read_text())
+    reports = [s["report"] for s in studies["test"]]
+    ready = protocol("r2gen-iu").prepare(reports, reports, [s["report"] for s in studies["train"]])
+    known = set(published.read_text().split("\n"))
+    assert sum(reference not in known for reference in ready.references) == 0

@@ -1,7 +1,10 @@
 """From outputs to the board: shape of scores.json, baselines, plugged-in measures, order, refusals."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,6 +139,8 @@ def test_refusals() -> None:
         board(protocol_name="r2gen-iu")
     with pytest.raises(DataError, match="lacks 1 of the 40"):
         board(against=[outputs("short", system(REFERENCES).rows[1:])])
+    with pytest.raises(InputError, match="have one name"):
+        board(against=[system(REFERENCES), system(REFERENCES)])
     with pytest.raises(DataError, match="no reference"):
         score_run(outputs("x", [Output("a", "clear")]))
     assert "baselines" in board().skipped
@@ -170,3 +175,24 @@ def test_quick_scores_are_the_boards() -> None:
     quick, scored = quick_scores(predictions, REFERENCES), board(predictions)
     for name, value in quick.items():
         assert value == pytest.approx(scored.metrics[name].value, abs=1e-12), name
+
+
+def test_scoring_needs_no_torch() -> None:
+    code = "import sys, mrg_llm.scoring.page, mrg_llm.scoring.quick; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_progress_is_told() -> None:
+    steps: list[str] = []
+    board(training=TRAINING, progress=steps.append)
+    assert steps == ["scoring test", "choosing the constant report", "scoring constant", "scoring random"]
+
+
+def test_a_java_that_does_not_work_costs_meteor_alone(tmp_path, monkeypatch) -> None:
+    (tmp_path / "java").write_text("#!/bin/sh\necho 'Error: no memory' >&2\nexit 1\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    scored = score_run(system(REFERENCES), draws=10)
+    assert "ended early" in scored.skipped["meteor"]
+    assert "meteor" not in scored.metrics
+    assert scored.metrics["bleu1"].value == pytest.approx(1)

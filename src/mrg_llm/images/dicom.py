@@ -14,7 +14,6 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images.codestream import claimed_size
@@ -28,6 +27,8 @@ REFUSED = {"CT": "CT", "MR": "MR", "US": "ultrasound", "PT": "PET", "NM": "nucle
            "XC": "a photograph", "ES": "endoscopy", "ECG": "an electrocardiogram"}  # fmt: skip
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 
+# For the whole process: reading is lazy, so any access to a tag may quote it.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
@@ -35,17 +36,10 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 def read_dicom(data: bytes) -> tuple[np.ndarray, int, tuple[str, ...]]:
     """(H, W) float32 in 0..1, the bits stored, and notes on what was applied. Raises ImageError; a damaged file may
     also raise whatever pydicom and its plugins raise."""
-    check_inflated(data)
-    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    dataset = pydicom.dcmread(Inflatable(data), force=True)
     refuse_other_objects(dataset)
     picture, notes = displayed(stored_values(dataset), dataset)
     return picture, int(dataset.BitsStored), notes
-
-
-def check_inflated(data: bytes) -> None:
-    """A deflated data set (transfer syntax 1.2.840.10008.1.2.1.99) may be a bomb: pydicom inflates without a limit."""
-    meta = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=[], stop_before_pixels=True) if False else None
-    del meta
 
 
 def refuse_other_objects(dataset: pydicom.Dataset) -> None:
@@ -55,7 +49,9 @@ def refuse_other_objects(dataset: pydicom.Dataset) -> None:
         found = REFUSED.get(modality, "of another modality")
         raise ImageError(f"the DICOM is {found}; a chest film's modality is one of {', '.join(MODALITIES)}")
     if "PixelData" not in dataset:
-        raise ImageError("the DICOM object holds no pixels (a report or a presentation state?); give the image object")
+        raise ImageError(
+            "the DICOM holds no pixels: it is a report or a presentation state, or cut short; give the image"
+        )
     if int(dataset.get("NumberOfFrames") or 1) > MAX_FRAMES:
         raise ImageError("the DICOM holds several frames; give one film a file")
     if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") not in GRAY:
@@ -68,18 +64,63 @@ def refuse_other_objects(dataset: pydicom.Dataset) -> None:
 def stored_values(dataset: pydicom.Dataset) -> np.ndarray:
     """(H, W) integers as stored: BitsStored bits, signed where PixelRepresentation says so."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and syntax.is_encapsulated:
+    if syntax.is_encapsulated:
         check_compressed(dataset)
+    high, bits = int(dataset.get("HighBit", dataset.BitsStored - 1)), int(dataset.BitsStored)
+    shift = 0 if syntax.is_encapsulated else high + 1 - bits
+    if not 0 <= shift <= int(dataset.BitsAllocated) - bits:
+        raise ImageError("the DICOM's HighBit and BitsStored contradict each other; export it again")
+    dataset.BitsStored = (
+        bits + shift
+    )  # pydicom cuts off what is above BitsStored (old scanners keep overlays there) ...
     array = dataset.pixel_array
+    dataset.BitsStored = bits
     if array.ndim != 2:
         raise ImageError(f"the DICOM holds pixels of {array.ndim} dimensions; a film has two")
-    if syntax.is_encapsulated:
-        return array
-    # Old scanners keep overlays in the unused bits: cut them off, then extend the sign.
-    bits = int(dataset.BitsStored)
-    shift = max(int(dataset.get("HighBit", bits - 1)) + 1 - bits, 0)
-    values = (array.astype(np.int64) >> shift) & ((1 << bits) - 1)
-    if int(dataset.get("PixelRepresentation") or 0):
-        sign = 1 << (bits - 1)
-        values = (values ^ sign) - sign
-    return values.astype(np.int32) if bits < 32 else values
+    return array >> shift if shift else array  # ... but does not know of values that begin higher up
+
+
+def check_compressed(dataset: pydicom.Dataset) -> None:
+    """There must be a decoder, and the compressed picture must claim the size that the DICOM claims: not a bomb."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or not decoder.is_available:
+        name = syntax.name if syntax.name != str(syntax) else "an unknown way"
+        raise ImageError(
+            f"the DICOM is compressed as {name}, which no installed decoder reads; rewrite it uncompressed (gdcmconv "
+            "--raw, dcmdjpeg) or install pydicom's plugin for it"
+        )
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1), b"")
+    claimed = claimed_size(frame)
+    if claimed and claimed != (rows, columns):
+        raise ImageError(
+            f"the DICOM claims {columns} x {rows} pixels and its compressed picture {claimed[1]} x {claimed[0]}; "
+            "export it again"
+        )
+    check_claim(rows, columns, len(frame))
+
+
+class Inflatable(io.BytesIO):
+    """A file whose deflated data set (transfer syntax 1.2.840.10008.1.2.1.99) is measured before pydicom, which knows
+    no limit, inflates it: reading to the end in one piece is what it does for that syntax alone."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        rest = super().read(size)
+        if size is None or size < 0:
+            check_inflated(rest)
+        return rest
+
+
+def check_inflated(packed: bytes) -> None:
+    inflate, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while packed and not inflate.eof:
+        piece = inflate.decompress(packed, 2**20)
+        packed, total = inflate.unconsumed_tail, total + len(piece)
+        if total > MAX_BYTES:
+            raise ImageError(f"the DICOM inflates to more than {MAX_BYTES:,} bytes, the limit of a file")
+        if not piece:
+            return

@@ -1,7 +1,8 @@
 """Stored values -> the picture its sender meant to be seen: 0..1, bright where the film is dense.
 
 The order of the Grayscale Standard Display pipeline (DICOM PS3.4 N.2): modality LUT or rescale, VOI LUT or window, then
-one inversion for MONOCHROME1 or PresentationLUTShape INVERSE.
+one inversion for MONOCHROME1 or PresentationLUTShape INVERSE. Where that plainly gives the negative of a chest film,
+the label is taken to be wrong, and a note says so.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import pydicom
 from pydicom.multival import MultiValue
 
 from mrg_llm.errors import ImageError
+from mrg_llm.images.polarity import looks_negative
 
 ROBUST = (0.5, 99.5)  # percentiles shown as black and white where the file says nothing of a window
+MISLABELLED = "the label would show a negative of a chest film: shown as its positive"
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
@@ -22,10 +25,14 @@ def displayed(stored: np.ndarray, dataset: pydicom.Dataset) -> tuple[np.ndarray,
     shown, voi = seen_through_window(values, dataset)
     picture = np.clip(shown, 0, 1, dtype=np.float32)
     # Films of the DX family say both MONOCHROME1 and INVERSE: it is the same inversion, not two.
-    if dataset.PhotometricInterpretation != "MONOCHROME1" and dataset.get("PresentationLUTShape") != "INVERSE":
-        return picture, (*modality, voi)
-    why = "MONOCHROME1" if dataset.PhotometricInterpretation == "MONOCHROME1" else "PresentationLUTShape INVERSE"
-    return 1 - picture, (*modality, voi, f"inverted {why}")
+    labels = (("MONOCHROME1", dataset.PhotometricInterpretation), ("INVERSE", dataset.get("PresentationLUTShape")))
+    inverted = next((f"inverted {label}" for label, value in labels if value == label), None)
+    notes = [*modality, voi]
+    if looks_negative(1 - picture if inverted else picture):
+        # A label is wrong more often than a chest is inside out, and the model has never seen a negative.
+        notes.append(MISLABELLED)
+        inverted = None if inverted else "inverted against its label"
+    return (1 - picture, (*notes, inverted)) if inverted else (picture, tuple(notes))
 
 
 def rescaled(stored: np.ndarray, dataset: pydicom.Dataset) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -44,11 +51,11 @@ def rescaled(stored: np.ndarray, dataset: pydicom.Dataset) -> tuple[np.ndarray, 
 def seen_through_window(values: np.ndarray, dataset: pydicom.Dataset) -> tuple[np.ndarray, str]:
     """The VOI step, scaled so that 0 is black and 1 white, and its note."""
     if dataset.get("VOILUTSequence"):
-        shown = through_table(values, dataset.VOILUTSequence[0], dataset)
+        item = dataset.VOILUTSequence[0]
+        entries = table_entries(item, dataset)
         # Some senders declare 16 bits and fill 12: the table's own extremes are black and white.
-        low, high = float(shown.min()), float(table_entries(dataset.VOILUTSequence[0], dataset).max())
-        low = min(low, float(table_entries(dataset.VOILUTSequence[0], dataset).min()))
-        return (shown - low) / max(high - low, 1), "VOI LUT applied"
+        low, high = float(entries.min()), float(entries.max())
+        return (through_table(values, item, dataset) - low) / max(high - low, 1), "VOI LUT applied"
     center, width = number(dataset, "WindowCenter", None), number(dataset, "WindowWidth", None)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
     if center is not None and width is not None and function in FUNCTIONS and usable(width, function):

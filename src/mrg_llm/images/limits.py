@@ -9,7 +9,7 @@ MIN_SIDE_PX = 16
 MAX_SIDE_PX = 16_384
 MAX_PIXELS = 40_000_000  # detectors give up to 18 million, digitized sheets 30 million
 MAX_FRAMES = 1
-# A few hundred bytes can claim millions of pixels. Chest films keep more than 0.1 bit a pixel at the worst JPEG quality.
+# A few hundred bytes can claim millions of pixels; films keep more than 0.1 bit a pixel at the worst JPEG quality.
 MIN_BITS_PER_PIXEL = 0.02
 CLAIM_PIXELS = 1_000_000  # below, a claim can do no harm
 
@@ -17,7 +17,7 @@ CLAIM_PIXELS = 1_000_000  # below, a claim can do no harm
 @dataclass(frozen=True)
 class DecodeLimits:
     """What one untrusted file may cost: seconds (of processor and of the clock) and bytes of memory of the process
-    that decodes it, 0.3 GB of which are its libraries."""
+    that decodes it, of which its libraries take 0.2 GB."""
 
     seconds: float = 30.0
     memory_bytes: int = 4 * 2**30

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from mrg_llm.model.configuration import AlignmentConfig
 from mrg_llm.model.prompts import masked_mean
 
-REGION_TEMPERATURE = 0.1  # of a sentence's attention over regions; 4 to 10 times softer than the contrast (GLoRIA)
 MAX_SCALE = math.log(100)
 
 
@@ -31,10 +30,12 @@ class AlignmentHeads(nn.Module):
         super().__init__()
         self.image = nn.Sequential(nn.LayerNorm(2 * feature_width), nn.Linear(2 * feature_width, config.width))
         self.report = text_head(width, config.width)
-        self.sentence = text_head(width, config.width)
-        self.region = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.width))
-        self.prompt = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.width)) if has_prompts else None
+        self.sentence = text_head(width, 2 * config.width)
+        self.region = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.width))
+        self.prompt = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.width)) if has_prompts else None
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        # Of the sentence terms (SigLIP, arXiv 2303.15343): most sentences are not true of most films.
+        self.sentence_bias = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("text_mean", torch.zeros(width))
         self.register_buffer("text_std", torch.ones(width))
 
@@ -51,7 +52,8 @@ class AlignmentHeads(nn.Module):
         return unit(self.report((features_TD - self.text_mean) / self.text_std))
 
     def embed_sentences(self, features_TD: Tensor) -> Tensor:
-        return unit(self.sentence((features_TD - self.text_mean) / self.text_std))
+        """What each sentence looks for, and what it should find: (T, 2A)."""
+        return self.sentence((features_TD - self.text_mean) / self.text_std)
 
     def scale(self) -> Tensor:
         return self.log_scale.clamp(max=MAX_SCALE).exp()
@@ -65,26 +67,44 @@ def unit(x: Tensor) -> Tensor:
     return nn.functional.normalize(x, dim=-1)
 
 
-def contrastive_loss(similarity_BT: Tensor, positive_BT: Tensor) -> Tensor:
-    """InfoNCE in both directions with any number of positives a row or column; rows without one do not count."""
-    return (one_direction(similarity_BT, positive_BT) + one_direction(similarity_BT.T, positive_BT.T)) / 2
+def contrastive_loss(similarity_BT: Tensor, likeness_BT: Tensor) -> Tensor:
+    """InfoNCE in both directions. likeness: 1 where image and text belong together, 0 where they do not, anything
+    between where they partly do; a row that is like nothing does not count."""
+    return (one_direction(similarity_BT, likeness_BT) + one_direction(similarity_BT.T, likeness_BT.T)) / 2
 
 
-def one_direction(similarity: Tensor, positive: Tensor) -> Tensor:
-    targets = positive.float()
-    counts = targets.sum(1)
-    log_probability = similarity.log_softmax(dim=1)
-    loss = -(targets * log_probability).sum(1) / counts.clamp_min(1)
-    has_positive = counts > 0
-    return (loss * has_positive).sum() / has_positive.sum().clamp_min(1)
+def one_direction(similarity: Tensor, likeness: Tensor) -> Tensor:
+    sums = likeness.sum(1)
+    loss = -(likeness * similarity.log_softmax(dim=1)).sum(1) / sums.clamp_min(1e-6)
+    counts = sums > 0
+    return (loss * counts).sum() / counts.sum().clamp_min(1)
 
 
-def sentence_similarity(tokens_BNA: Tensor, mask_BN: Tensor, sentences_TA: Tensor) -> Tensor:
-    """(B, T): each sentence gathers what it looks for from the image's tokens, then is compared with what it found."""
-    attention_BTN = torch.einsum("bna,ta->btn", tokens_BNA, sentences_TA) / REGION_TEMPERATURE
+def sentence_loss(logits_BT: Tensor, true_BT: Tensor) -> Tensor:
+    """Sigmoid loss over every pair of film and sentence. A sentence's few true films weigh as much as its many false
+    ones: otherwise "never" would be a good answer for every finding."""
+    losses = nn.functional.binary_cross_entropy_with_logits(logits_BT, true_BT.float(), reduction="none")
+    return (balanced(losses, true_BT) + balanced(losses, ~true_BT)) / 2
+
+
+def balanced(losses_BT: Tensor, chosen_BT: Tensor) -> Tensor:
+    """Mean over sentences of the mean over the chosen films; sentences without one do not count."""
+    counts_T = chosen_BT.sum(0)
+    means_T = (losses_BT * chosen_BT).sum(0) / counts_T.clamp_min(1)
+    return means_T.sum() / (counts_T > 0).sum().clamp_min(1)
+
+
+def sentence_logits(tokens_BNK: Tensor, mask_BN: Tensor, sentences_TK: Tensor) -> Tensor:
+    """(B, T): each sentence gathers what it looks for from the image's tokens, then is compared with what it found.
+
+    Tokens and sentences are (key, value) and (query, expectation) pairs of width K = 2A.
+    """
+    keys_BNA, values_BNA = tokens_BNK.chunk(2, dim=-1)
+    queries_TA, expected_TA = sentences_TK.chunk(2, dim=-1)
+    scale = keys_BNA.shape[-1] ** -0.5
+    attention_BTN = torch.einsum("bna,ta->btn", keys_BNA, queries_TA) * scale
     attention_BTN = attention_BTN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
-    found_BTA = unit(attention_BTN @ tokens_BNA)
-    return torch.einsum("bta,ta->bt", found_BTA, sentences_TA)
+    return torch.einsum("bta,ta->bt", attention_BTN @ values_BNA, expected_TA) * scale
 
 
 def normalise_text(text: str) -> str:

@@ -29,10 +29,13 @@ class Projection(nn.Module):
 
     def forward(self, features_BWNC: Tensor, view_mask_BW: Tensor) -> tuple[Tensor, Tensor]:
         """Visual tokens V (B, W*M, D) and their mask (B, W*M)."""
-        pooled_BWMC = pool_grid(features_BWNC, self.config.grid)
-        visual_BWMD = self.norm(self.map(pooled_BWMC))
+        visual_BWMD = self.to_words(pool_grid(features_BWNC, self.config.grid))
         mask_BWM = view_mask_BW.unsqueeze(-1).expand(visual_BWMD.shape[:3])
         return visual_BWMD.flatten(1, 2), mask_BWM.flatten(1, 2)
+
+    def to_words(self, features: Tensor) -> Tensor:
+        """Features (..., C) -> the LLM's space (..., D), at the norm of its word embeddings."""
+        return self.norm(self.map(features))
 
 
 def pool_grid(features_BWNC: Tensor, grid: int) -> Tensor:

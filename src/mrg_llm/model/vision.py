@@ -36,6 +36,7 @@ class VisionEncoder(nn.Module):
         self.side_patches = config.side_px // stride(backbone.config)
         self.patches = self.side_patches**2
         self.width = feature_width(backbone.config)
+        keep_layers(backbone, config.layers)
         freeze_lower_layers(backbone, config.trained_layers)
 
     @classmethod
@@ -103,6 +104,21 @@ def normalisation(source: str) -> tuple[tuple, tuple]:
     except (OSError, ValueError):
         return IMAGENET_MEAN, IMAGENET_STD
     return tuple(settings.get("image_mean", IMAGENET_MEAN)), tuple(settings.get("image_std", IMAGENET_STD))
+
+
+def keep_layers(backbone: nn.Module, count: int | None) -> None:
+    """Cut the encoder off after its first `count` layers."""
+    if count is None:
+        return
+    layers = transformer_layers(backbone)
+    if count > len(layers) or hasattr(backbone.config, "depths"):
+        raise SettingsError(f"vision.layers is {count}, but {type(backbone).__name__} has {len(layers)} to choose from")
+    for module in backbone.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == len(layers) and child[0] is layers[0]:
+                setattr(module, name, nn.ModuleList(layers[:count]))
+                backbone.config.num_hidden_layers = count
+                return
 
 
 def freeze_lower_layers(backbone: nn.Module, trained: int | None) -> None:

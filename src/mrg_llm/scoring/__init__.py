@@ -4,10 +4,12 @@
 the result. Nothing here needs torch or a model.
 """
 
+from mrg_llm.scoring.formats import read_outputs
 from mrg_llm.scoring.measures import Measure
-from mrg_llm.scoring.outputs import Output, Outputs, outputs, read_outputs, write_predictions
+from mrg_llm.scoring.outputs import Output, Outputs, outputs, write_predictions
 from mrg_llm.scoring.protocol import PROTOCOLS, Protocol, protocol
-from mrg_llm.scoring.scoreboard import ScoreBoard, Training, score_run
+from mrg_llm.scoring.scoreboard import ScoreBoard
+from mrg_llm.scoring.scorer import Training, score_run
 from mrg_llm.scoring.terminal import print_board
 
 __all__ = [

@@ -25,12 +25,17 @@ _SENTENCE_END = re.compile(r"[.!?]")
 @dataclass(frozen=True)
 class Diagnosis:
     """One number about the outputs. what: in words. reference: the same number for the references; None where it has
-    no meaning. n: how many outputs it is about."""
+    no meaning. n: how many outputs it is about. is_share: a share of them, 0 to 1, and not a plain number."""
 
     what: str
     value: float
     reference: float | None
     n: int
+    is_share: bool = True
+
+    def shown(self, value: float | None) -> str:
+        """A value as people read it."""
+        return "" if value is None else f"{value:.1%}" if self.is_share else f"{value:.1f}"
 
 
 def diagnose(
@@ -49,7 +54,7 @@ def diagnose(
 
     def add(name: str, what: str, measure: Callable[[Sequence[str]], float], plain: bool = True) -> None:
         pair = (ours, theirs) if plain else (predictions, references)
-        result[name] = Diagnosis(what, measure(pair[0]), measure(pair[1]), len(outputs))
+        result[name] = Diagnosis(what, measure(pair[0]), measure(pair[1]), len(outputs), name != "words")
 
     add("distinct", "share of distinct reports", lambda texts: len(set(texts)) / len(texts))
     add("most_common", "share that are the most frequent report", _most_common)

@@ -95,15 +95,20 @@ class Meteor:
         with self._lock:
             writer = threading.Thread(target=self._write, args=(requests,), daemon=True)
             writer.start()
-            assert self._process.stdout is not None
-            lines = []
-            for _ in range(len(requests) if answers is None else answers):
-                line = self._process.stdout.readline()
-                if not line:
-                    raise MRGError(f"METEOR's Java process ended early: {self._last_words()}")
-                lines.append(line.decode())
+            try:
+                lines = [self._line() for _ in range(len(requests) if answers is None else answers)]
+            except BaseException:
+                self.close()  # answers still on their way would be taken for those of the next question
+                raise
             writer.join()
         return lines
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise MRGError(f"METEOR's Java process ended early: {self._last_words()}")
+        return line.decode()
 
     def _write(self, requests: Sequence[str]) -> None:
         assert self._process.stdin is not None
@@ -111,8 +116,8 @@ class Meteor:
             for start in range(0, len(requests), 256):
                 self._process.stdin.write("".join(f"{r}\n" for r in requests[start : start + 256]).encode())
                 self._process.stdin.flush()
-        except OSError:
-            pass  # the process is gone: the reader sees the end of its answers and says so
+        except (OSError, ValueError):
+            pass  # the process is gone or its pipe is closed: the reader sees the end of its answers and says so
 
     def _last_words(self) -> str:
         self._log.seek(0)

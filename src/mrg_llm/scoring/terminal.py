@@ -65,7 +65,7 @@ def breakdown_table(board: ScoreBoard) -> Table:
 def diagnostics_table(board: ScoreBoard) -> Table:
     table = Table("what the outputs are like", "outputs", "references")
     for d in board.diagnostics.values():
-        table.add_row(d.what, _number(d.value), "" if d.reference is None else _number(d.reference))
+        table.add_row(d.what, d.shown(d.value), d.shown(d.reference))
     return table
 
 
@@ -77,7 +77,3 @@ def _rival(rival: Rival, metric: str) -> str:
 
 def _interval(interval: Interval) -> str:
     return f"{interval.value:.3f} [dim]{interval.low:.3f}-{interval.high:.3f}[/]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1%}" if value <= 1 else f"{value:.1f}"

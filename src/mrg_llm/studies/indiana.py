@@ -1,13 +1,15 @@
 """The other two layouts of IU X-ray: Open-i's XML files with PNGs, and Kaggle's two tables.
 
-Neither carries a split: studies are dealt to train, val and test by their number (7 : 1 : 2), the same on every
-machine but not R2Gen's, and a note says so. The report is the findings section; a study without one is left out.
+Neither carries a split. R2Gen's is taken by study number where its annotation is at hand; else studies are dealt to
+train, val and test by their number (7 : 1 : 2), the same on every machine but not R2Gen's, and a note says so. The
+report is the findings section; a study without one is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -20,7 +22,7 @@ SEED = 0
 SECTIONS = ("indication", "comparison", "findings", "impression")
 
 
-def read_open_i(root: Path) -> StudySet:
+def read_open_i(root: Path, splits: Mapping[str, str] | None = None) -> StudySet:
     """ecgen-radiology/*.xml and the pictures they name, in NLMCXR_png/ (or images/). Projections are not in it."""
     images = first_folder(root, ("NLMCXR_png", "images"))
     files = sorted((root / "ecgen-radiology").glob("*.xml"), key=lambda path: (len(path.stem), path.stem))
@@ -30,10 +32,10 @@ def read_open_i(root: Path) -> StudySet:
     for file in files:
         uid, names, sections = parsed(file)
         rows[uid] = (tuple(View(images / f"{name}.png") for name in names), sections)
-    return dealt(f"iu-xray:{root}", rows)
+    return dealt(f"iu-xray:{root}", rows, splits)
 
 
-def read_kaggle(root: Path) -> StudySet:
+def read_kaggle(root: Path, splits: Mapping[str, str] | None = None) -> StudySet:
     """indiana_reports.csv, indiana_projections.csv and a folder of pictures."""
     projections = root / "indiana_projections.csv"
     if not projections.is_file():
@@ -44,23 +46,27 @@ def read_kaggle(root: Path) -> StudySet:
         name = PurePosixPath(row["filename"]).name  # a file of the folder, wherever the table points
         views[row["uid"]].append(View(images / name, known_projection(row["projection"])))
     reports = table(root / "indiana_reports.csv", ("uid", "findings"))
-    return dealt(f"iu-xray:{root}", {row["uid"]: (tuple(views[row["uid"]]), row) for row in reports})
+    return dealt(f"iu-xray:{root}", {row["uid"]: (tuple(views[row["uid"]]), row) for row in reports}, splits)
 
 
-def dealt(source: str, rows: dict[str, tuple[tuple[View, ...], dict[str, str]]]) -> StudySet:
-    """Studies out of uid -> (views, sections)."""
+def dealt(
+    source: str, rows: Mapping[str, tuple[tuple[View, ...], Mapping[str, str]]], splits: Mapping[str, str] | None
+) -> StudySet:
+    """Studies out of uid -> (views, sections); splits: uid -> split where that is known."""
     studies: list[Study] = []
-    without = []
+    without: list[str] = []
     for uid, (views, sections) in rows.items():
         findings = (sections.get("findings") or "").strip()
-        if not findings:
+        if findings:
+            split = split_of(uid) if splits is None else splits.get(uid)
+            studies.append(study_of(f"CXR{uid}", split, views, findings, sections, uid))
+        else:
             without.append(f"CXR{uid}")
-            continue
-        studies.append(study_of(f"CXR{uid}", split_of(uid), views, findings, sections, uid))
-    notes = [
-        Note("split dealt by study number, not R2Gen's (it is in annotation.json)", tuple(s.id for s in studies)),
-        Note("no findings section, study left out", tuple(without)),
-    ]
+    if splits is None:
+        rule, touched = "split dealt by study number, not R2Gen's (put its annotation.json here)", studies
+    else:
+        rule, touched = "not in annotation.json, so in no split", [s for s in studies if s.split is None]
+    notes = [Note(rule, tuple(s.id for s in touched)), Note("no findings section, study left out", tuple(without))]
     return with_what_is_there(source, studies, [note for note in notes if note.ids])
 
 

@@ -4,8 +4,9 @@
     ROOT/ecgen-radiology/*.xml, NLMCXR_png/              Open-i's own     (see indiana.py)
     ROOT/indiana_reports.csv, indiana_projections.csv    Kaggle's         (see indiana.py)
 
-Beside R2Gen's annotation, views.csv (study, index, split, projection) and reports.csv (study, indication, comparison,
-impression) are used where they are there. The same folder gives the same studies in the same order.
+R2Gen's annotation.json may lie beside the other two as well: its split is then taken by study number. Beside R2Gen's
+layout, views.csv (study, index, split, projection) and reports.csv (study, indication, comparison, impression) are used
+where they are there. The same folder gives the same studies in the same order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from mrg_llm.studies.reading import known_projection, study_of, table, with_what
 from mrg_llm.studies.study import SPLITS, StudySet, View
 
 KEYS = ("id", "report", "image_path")  # of a study in annotation.json; others may stand beside them
-UID = re.compile(r"CXR(\d+)_")
 
 
 def read_iu_xray(root: Path) -> StudySet:
@@ -31,12 +31,13 @@ def read_iu_xray(root: Path) -> StudySet:
 
     Raises DataError for a folder without a known layout and for an annotation that contradicts itself.
     """
-    if (root / "annotation.json").is_file():
-        return read_r2gen(root)
+    annotation = root / "annotation.json"
     if (root / "indiana_reports.csv").is_file():
-        return read_kaggle(root)
+        return read_kaggle(root, known_splits(annotation))
     if (root / "ecgen-radiology").is_dir():
-        return read_open_i(root)
+        return read_open_i(root, known_splits(annotation))
+    if annotation.is_file():
+        return read_r2gen(root)
     raise DataError(
         f"{root} holds no IU X-ray: looked for annotation.json with images/, ecgen-radiology/ with NLMCXR_png/, and "
         "indiana_reports.csv with indiana_projections.csv; give the folder that holds one of them"
@@ -61,9 +62,18 @@ def read_r2gen(root: Path) -> StudySet:
             View(images / path, known_projection(projections.get((row["id"], PurePosixPath(path).stem))))
             for path in row["image_path"]
         )
-        uid = UID.match(row["id"])
-        studies.append(study_of(row["id"], split, views, row["report"], sections.get(row["id"], {}), uid and uid[1]))
+        text = sections.get(row["id"], {})
+        studies.append(study_of(row["id"], split, views, row["report"], text, uid_of(row["id"])))
     return with_what_is_there(f"iu-xray:{root}", studies)
+
+
+def known_splits(annotation: Path) -> dict[str, str] | None:
+    """uid -> split of an annotation that lies beside another layout; None where there is none."""
+    if not annotation.is_file():
+        return None
+    rows = list(annotated_studies(annotation))
+    refuse_repeated_ids(annotation, rows)
+    return {uid: split for split, row in rows if (uid := uid_of(row["id"]))}
 
 
 def annotated_studies(annotation: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -110,13 +120,18 @@ def inside(path: Any) -> bool:
 def refuse_repeated_ids(annotation: Path, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     home: dict[str, str] = {}
     for split, row in rows:
-        first = home.setdefault(row["id"], split)
-        if first != split:
+        first = home.get(row["id"])
+        if first == split:
+            raise DataError(f"{annotation} has study {row['id']} twice in {split}; remove one of them")
+        if first:
             raise DataError(f"{annotation} has study {row['id']} in {first} and in {split}; a study has one split")
-    if len(home) < len(rows):
-        seen: set[str] = set()
-        twice = next(row["id"] for _, row in rows if row["id"] in seen or seen.add(row["id"]))
-        raise DataError(f"{annotation} has study {twice} twice in {home[twice]}; remove one of them")
+        home[row["id"]] = split
+
+
+def uid_of(id_: str) -> str | None:
+    """ "2384" of "CXR2384_IM-0942"."""
+    found = re.match(r"CXR(\d+)(_|$)", id_)
+    return found[1] if found else None
 
 
 def beside(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

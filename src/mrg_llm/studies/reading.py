@@ -13,7 +13,7 @@ from mrg_llm.studies.study import Note, Study, StudySet, View
 PROJECTIONS = ("frontal", "lateral")
 
 
-def study_of(id_: str, split: str, views: tuple[View, ...], report: str, sections: Mapping[str, str],
+def study_of(id_: str, split: str | None, views: tuple[View, ...], report: str, sections: Mapping[str, str],
              patient: str | None) -> Study:  # fmt: skip
     """A study with the sections that the source has; an empty section is None."""
     indication, comparison, impression = (
@@ -23,8 +23,10 @@ def study_of(id_: str, split: str, views: tuple[View, ...], report: str, section
 
 
 def with_what_is_there(source: str, studies: Sequence[Study], notes: Sequence[Note] = ()) -> StudySet:
-    """Studies with the views whose files exist; what is missing is named in notes. Raises DataError if nothing is left."""
-    kept, incomplete, bare = [], [], []
+    """Studies with the views whose files exist; what is missing is named in notes. Raises DataError if none is left."""
+    kept: list[Study] = []
+    incomplete: list[str] = []
+    bare: list[str] = []
     for study in studies:
         there = tuple(view for view in study.views if view.path.is_file())
         if there:

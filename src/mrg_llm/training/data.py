@@ -6,7 +6,7 @@ Legend: B batch, T report tokens, U different reports, S different sentences, D 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,49 +62,71 @@ class SplitData:
 
 @dataclass(frozen=True)
 class TextBank:
-    """What the frozen LLM makes of every different report (U, D) and sentence (S, D), and which study has which.
+    """What the frozen LLM makes of every different report (U, D) and sentence (S, D), which study has which, and what
+    is true of which study according to its report.
 
-    report_of: the row of each study's report. report_meaning: equal for studies whose reports name the same findings
-    at the same places. sentences_of: rows a study; sentence_meaning: equal for sentences that say the same.
+    report_of: the row of each study's report. present (studies, Q): the findings a report names, Q of them in all.
+    sentences_of: rows a study. claims, denials: of each sentence, the findings it says are present and absent. A study
+    for which nothing could be read out of a sentence has that sentence only where it stands in its report.
     """
 
     report_features: Tensor
     report_of: tuple[int, ...]
-    report_meaning: tuple[int, ...]
+    present: Tensor
     sentence_features: Tensor
     sentences_of: tuple[tuple[int, ...], ...]
-    sentence_meaning: tuple[int, ...]
+    claims: Tensor
+    denials: Tensor
 
     @classmethod
     def build(cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None) -> TextBank:
         """Run the frozen LLM once over every different text."""
-        reports, report_of = unique([[study.report or ""] for study in studies])
-        sentences, sentences_of = unique([split_sentences(study.report or "") for study in studies])
+        texts = [study.report or "" for study in studies]
+        reports, report_of = unique([[text] for text in texts])
+        sentences, sentences_of = unique([split_sentences(text) for text in texts])
+        named = [located(text, "present") for text in texts]
+        claims = [located(sentence, "present") for sentence in sentences]
+        denials = [located(sentence, "absent") for sentence in sentences]
+        columns = {finding: i for i, finding in enumerate(sorted({f for group in (*named, *claims, *denials) for f in group}))}
         return cls(
             language.text_features(reports, layers),
             tuple(rows[0] for rows in report_of),
-            numbered([present_findings(study.report or "") for study in studies]),
+            indicator(named, columns),
             language.text_features(sentences, layers),
             sentences_of,
-            numbered([statement(sentence) for sentence in sentences]),
+            indicator(claims, columns),
+            indicator(denials, columns),
         )
 
+    def truth(self, indices: Sequence[int], rows: Sequence[int]) -> Tensor:
+        """(studies, sentences) bool: whether a sentence is true of a study.
 
-def statement(sentence: str) -> Hashable:
-    """What a sentence says, whatever its words: its (site, side, observation, polarity) quadruples; without any, its
-    letters. Sentences that say the same are positives of the same films, never negatives."""
-    return anatomy_of(sentence) or normalise_text(sentence)
+        A report is read as a closed world: a finding it does not name is not there. So "no effusion" is true of every
+        film whose report names no effusion, whether or not it says so; in whatever words a sentence says a thing, it
+        is true where that thing is.
+        """
+        present = self.present[list(indices)]
+        claims, denials = self.claims[list(rows)], self.denials[list(rows)]
+        true = (present @ claims.T == claims.sum(1)) & (present @ denials.T == 0)
+        silent = (claims.sum(1) + denials.sum(1)) == 0
+        own = torch.tensor([[row in self.sentences_of[i] for row in rows] for i in indices])
+        return torch.where(silent.unsqueeze(0), own, true)
 
 
-def present_findings(report: str) -> Hashable:
-    """What is there according to a report; what it says is absent or normal does not count."""
-    return frozenset(q for q in anatomy_of(report) if q.polarity == "present")
+def located(text: str, polarity: str) -> frozenset[tuple[str, str, str]]:
+    """(site, side, observation) of everything a text says is present, or absent (then on whichever side)."""
+    quadruples = (q for q in anatomy_of(text) if q.polarity == polarity)
+    found = {(q.site, q.side or "", q.observation) for q in quadruples}
+    return frozenset(found | {("", "", observation) for _, _, observation in found})
 
 
-def numbered(keys: Sequence[Hashable]) -> tuple[int, ...]:
-    """Equal keys get equal numbers, in order of appearance."""
-    numbers: dict[Hashable, int] = {}
-    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
+def indicator(groups: Sequence[frozenset], columns: dict) -> Tensor:
+    """(groups, columns) float: 1 where a group has the column's finding."""
+    table = torch.zeros(len(groups), max(1, len(columns)))
+    for row, group in enumerate(groups):
+        for finding in group:
+            table[row, columns[finding]] = 1.0
+    return table
 
 
 def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[int, ...], ...]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mrg_llm.model.alignment import contrastive_loss, sentence_similarity, unit
+from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
 from mrg_llm.training.data import TensorBatch, TextBank
@@ -127,32 +127,37 @@ def count(batch: TensorBatch) -> Tensor:
 
 
 def global_term(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank) -> Tensor:
-    """Image against report; reports that name the same findings are positives of each other's images."""
+    """Image against report; reports are alike as far as they name the same findings."""
     heads, device = model.alignment, seen.cls.device
     rows = torch.tensor([bank.report_of[i] for i in indices])
-    meanings = torch.tensor([bank.report_meaning[i] for i in indices], device=device)
+    present = bank.present[list(indices)].to(device)
     images = heads.embed_image(seen.features, seen.feature_mask, seen.cls)
     reports = heads.embed_reports(bank.report_features[rows].to(device))
-    images, reports, meanings = gather_rows(images), gather_rows(reports), gather_rows(meanings)
-    positive = meanings.unsqueeze(1) == meanings.unsqueeze(0)
-    return contrastive_loss(images @ reports.T * heads.scale(), positive)
+    images, reports, present = gather_rows(images), gather_rows(reports), gather_rows(present)
+    return contrastive_loss(images @ reports.T * heads.scale(), jaccard(present))
+
+
+def jaccard(present_BQ: Tensor) -> Tensor:
+    """(B, B): shared findings over all findings of two reports; 1 where neither has any."""
+    shared = present_BQ @ present_BQ.T
+    sizes = present_BQ.sum(1)
+    union = sizes.unsqueeze(1) + sizes.unsqueeze(0) - shared
+    return torch.where(union > 0, shared / union.clamp_min(1), torch.ones_like(union))
 
 
 def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank, limit: int) -> dict[str, Tensor]:
-    """Sentences of the batch against visual tokens, and against customized prompts."""
+    """Sentences of the batch against patches (in the LLM's space), and against customized prompts."""
     heads, device = model.alignment, seen.cls.device
     rows = sorted({s for i in indices for s in bank.sentences_of[i]})
     if len(rows) > limit:  # an even spread over the sorted rows: no random state to restore
         rows = rows[:: -(-len(rows) // limit)]
-    said = [{bank.sentence_meaning[s] for s in bank.sentences_of[i]} for i in indices]
-    positive = torch.tensor([[bank.sentence_meaning[s] in mine for s in rows] for mine in said], device=device)
+    true = bank.truth(indices, rows).to(device)
     sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
-    regions = unit(heads.region(seen.visual))
-    similarity = sentence_similarity(regions, seen.visual_mask, sentences) * heads.scale()
-    terms = {"local": contrastive_loss(similarity, positive)}
+    regions = heads.region(model.projection.to_words(seen.features))
+    bias = heads.sentence_bias
+    terms = {"local": sentence_loss(sentence_logits(regions, seen.feature_mask, sentences) + bias, true)}
     if model.customizes:
-        prompts = unit(heads.prompt(seen.prompts))
+        prompts = heads.prompt(seen.prompts)
         everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
-        similarity = sentence_similarity(prompts, everywhere, sentences) * heads.scale()
-        terms["prompt"] = contrastive_loss(similarity, positive)
+        terms["prompt"] = sentence_loss(sentence_logits(prompts, everywhere, sentences) + bias, true)
     return terms

@@ -138,8 +138,7 @@ def breakdown_table(board: ScoreBoard) -> str:
 def diagnostics_table(board: ScoreBoard) -> str:
     head = "<th></th><th>outputs</th><th>references</th>"
     rows = [
-        f"<tr><th>{text(d.what)}</th><td>{number(d.value)}</td>"
-        f"<td>{'' if d.reference is None else number(d.reference)}</td></tr>"
+        f"<tr><th>{text(d.what)}</th><td>{d.shown(d.value)}</td><td>{d.shown(d.reference)}</td></tr>"
         for d in board.diagnostics.values()
     ]
     return table(head, rows)
@@ -177,10 +176,6 @@ def rival_cell(rival: Rival, metric: str) -> str:
 
 def interval(value: Interval) -> str:
     return f"{value.value:.3f} <small>{value.low:.3f}–{value.high:.3f}</small>"
-
-
-def number(value: float) -> str:
-    return f"{value:.1%}" if value <= 1 else f"{value:.1f}"
 
 
 def table(head: str, rows: Sequence[str]) -> str:
