@@ -186,8 +186,7 @@ def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
     from mrg_llm.studies.check import check as check_studies
 
     studies = open_data(data)
-    films = sum(len(study.views) for study in studies)
-    with counting_bar("opening films", films, Console(stderr=True)) as advance:
+    with counting_bar("studies", len(studies), Console(stderr=True)) as advance:
         found = check_studies(studies, read_film_untrusted, advance)
     typer.echo(found)
     if not found.ok:

@@ -67,7 +67,7 @@ class AlignLocalSettings(StageSettings):
 
     batch: int = Field(32, ge=2, description="studies a step and process; the others are the negatives")
     sentences: int = Field(128, ge=2, description="at most this many different sentences a step")
-    prompt_weight: float = Field(1.0, ge=0, description="of the sentence-to-prompt term")
+    prompt_weight: float = Field(1.0, ge=0, description="of the terms that give the customized prompts their meaning")
 
 
 class GenerateSettings(StageSettings):

@@ -107,6 +107,19 @@ def sentence_logits(tokens_BNK: Tensor, mask_BN: Tensor, sentences_TK: Tensor) -
     return torch.einsum("bta,ta->bt", attention_BTN @ values_BNA, expected_TA) * scale
 
 
+def word_loss(prompts_BKD: Tensor, embeddings_WD: Tensor, words_BW: Tensor) -> Tensor:
+    """How well the customized prompts, read as words of the LLM, name what the report says is there.
+
+    Every prompt is a distribution over words by its product with the LLM's own, frozen embeddings; some prompt should
+    name each telling word. There is no gain to learn: a prompt must become the word, at the word's own scale, and then
+    the LLM can read it.
+    """
+    named_BKW = (prompts_BKD @ embeddings_WD.T).log_softmax(-1)
+    some_BW = named_BKW.logsumexp(1) - math.log(prompts_BKD.shape[1])
+    losses_B = -(some_BW * words_BW).sum(1) / words_BW.sum(1).clamp_min(1)
+    return losses_B.mean()
+
+
 def normalise_text(text: str) -> str:
     """What counts as the same text: letters and digits, lower-cased."""
     return " ".join(re.findall(r"[a-z0-9]+", text.lower()))

@@ -6,6 +6,7 @@ Legend: B batch, T report tokens, U different reports, S different sentences, D 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
 from mrg_llm.studies.study import Study
+
+
+NORMAL_WORDS = "normal clear"
+MAX_SHARE = 0.3  # of the reports; a word that more of them use to say what is there tells no film from another
 
 
 class SplitData:
@@ -68,6 +73,7 @@ class TextBank:
     report_of: the row of each study's report. present (studies, Q): the findings a report names, Q of them in all.
     sentences_of: rows a study. claims, denials: of each sentence, the findings it says are present and absent. A study
     for which nothing could be read out of a sentence has that sentence only where it stands in its report.
+    vocabulary (W): token ids; words (studies, W): 1 where a token is a telling word of what the report says is there.
     """
 
     report_features: Tensor
@@ -77,6 +83,8 @@ class TextBank:
     sentences_of: tuple[tuple[int, ...], ...]
     claims: Tensor
     denials: Tensor
+    vocabulary: Tensor
+    words: Tensor
 
     @classmethod
     def build(cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None) -> TextBank:
@@ -96,6 +104,7 @@ class TextBank:
             sentences_of,
             indicator(claims, columns),
             indicator(denials, columns),
+            *telling_words(texts, language.tokenizer),
         )
 
     def truth(self, indices: Sequence[int], rows: Sequence[int]) -> Tensor:
@@ -111,6 +120,23 @@ class TextBank:
         silent = (claims.sum(1) + denials.sum(1)) == 0
         own = torch.tensor([[row in self.sentences_of[i] for row in rows] for i in indices])
         return torch.where(silent.unsqueeze(0), own, true)
+
+
+def telling_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
+    """(W,) token ids and (reports, W) float: the words with which each report says what is there.
+
+    Taken from sentences that claim a finding; a report that claims none is told by NORMAL_WORDS. Words that many
+    reports share tell nothing and are left out.
+    """
+    said = [" ".join(s for s in split_sentences(r) if located(s, "present")) or NORMAL_WORDS for r in reports]
+    tokens = [frozenset(tokenizer(f" {text.lower()}", add_special_tokens=False).input_ids) for text in said]
+    shared = Counter(token for group in tokens for token in group)
+    most = MAX_SHARE * len(reports)
+    normal = frozenset(tokenizer(f" {NORMAL_WORDS}", add_special_tokens=False).input_ids)
+    kept = {t for t, n in shared.items() if (n <= most or t in normal) and len(tokenizer.decode([t]).strip()) >= 3}
+    columns = {token: i for i, token in enumerate(sorted(kept))}
+    table = indicator([group & kept for group in tokens], columns)
+    return torch.tensor(sorted(kept) or [tokenizer.eos_token_id]), table
 
 
 def located(text: str, polarity: str) -> frozenset[tuple[str, str, str]]:

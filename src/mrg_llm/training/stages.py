@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss
+from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss, word_loss
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
 from mrg_llm.training.data import TensorBatch, TextBank
@@ -78,7 +78,7 @@ class AlignLocal(Stage):
         seen = self.look(batch)
         parts = {"global": global_term(self.model, seen, batch.indices, self.bank)}
         parts |= local_terms(self.model, seen, batch.indices, self.bank, self.settings.sentences)
-        weights = {"prompt": self.settings.prompt_weight}
+        weights = {"prompt": self.settings.prompt_weight, "words": self.settings.prompt_weight}
         total = sum(weights.get(name, 1.0) * value for name, value in parts.items())
         return Loss(total, count(batch), {name: value.detach() for name, value in parts.items()})
 
@@ -160,4 +160,6 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
         prompts = heads.prompt(seen.prompts)
         everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
         terms["prompt"] = sentence_loss(sentence_logits(prompts, everywhere, sentences) + bias, true)
+        vocabulary = model.language.embed(bank.vocabulary.to(device)).float()
+        terms["words"] = word_loss(seen.prompts, vocabulary, bank.words[list(indices)].to(device))
     return terms

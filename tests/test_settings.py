@@ -1,0 +1,59 @@
+"""Settings: presets are valid, unknown keys name the nearest, values are checked."""
+
+import pytest
+
+from mrg_llm.errors import SettingsError
+from mrg_llm.settings import changed_decoding, known_keys, load_settings, preset_names
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_is_valid(preset):
+    load_settings(preset)
+
+
+def test_an_unknown_setting_names_the_nearest():
+    with pytest.raises(SettingsError, match=r"no setting train\.lrr; the nearest is train\.lr "):
+        load_settings("tiny", ["train.lrr=1"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("train.lr=-1", "greater than 0"),
+        ("train.lr=fast", "valid number"),
+        ("train.lr", "key=value"),
+        ("model.prompts.variant=best", "prompt-wise"),
+        ("generate.batch=0", "greater than or equal to 1"),
+    ],
+)
+def test_a_value_it_cannot_have_is_one_sentence(change, words):
+    with pytest.raises(SettingsError, match=words):
+        load_settings("tiny", [change])
+
+
+def test_a_preset_that_is_not_there_lists_those_that_are():
+    with pytest.raises(SettingsError, match="presets: .*iu-xray"):
+        load_settings("no-such-preset")
+
+
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[train]\nlr = 0.5\n")
+    assert load_settings(str(path)).train.lr == 0.5
+    path.write_text("[train]\nlearning_rate = 0.5\n")
+    with pytest.raises(SettingsError, match="nearest is train"):
+        load_settings(str(path))
+    path.write_text("not toml at all")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load_settings(str(path))
+
+
+def test_every_setting_has_a_sentence():
+    assert all(sentence for _, sentence, _ in known_keys())
+
+
+def test_decoding_can_be_changed_at_generation():
+    decode = load_settings("tiny").decode
+    assert changed_decoding(decode, ["beams=4", "decode.length_penalty=2"]).beams == 4
+    with pytest.raises(SettingsError, match=r"decode\.beams"):
+        changed_decoding(decode, ["beam=4"])
