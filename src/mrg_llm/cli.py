@@ -32,7 +32,7 @@ Changes = Annotated[
 @app.command()
 def demo(
     out: Out = Path("demo"),
-    studies: Annotated[int, typer.Option(help="phantom studies to draw")] = 900,
+    studies: Annotated[int, typer.Option(help="phantom studies to draw")] = 700,
     seed: Annotated[int, typer.Option(help="of everything")] = 0,
 ) -> None:
     """The whole story on phantom studies: draw, align, customize, write, score. Minutes on two cores."""

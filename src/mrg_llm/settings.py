@@ -74,6 +74,9 @@ class GenerateSettings(StageSettings):
     """Stage 3: write the report."""
 
     contrast_weight: float = Field(0.1, ge=0, description="weight of the contrastive terms beside the report's loss")
+    finding_weight: float = Field(
+        1.0, gt=0, description="what a report token weighs in sentences that claim a finding; 1: what any other weighs"
+    )
     validate_every: int = Field(0, ge=0, description="steps between validations; 0: once an epoch")
     validation_studies: int = Field(200, ge=1, description="validation reports written each time, the first N by id")
     metric: Literal["loss", "clinical_f1", "bleu4", "cider", "bleu4+cider"] = Field(

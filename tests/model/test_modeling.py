@@ -158,3 +158,25 @@ def test_the_hash_of_the_llm_notices_one_changed_weight(tiny_model):
     with torch.no_grad():
         tiny_model.language.model.model.norm.weight[3] += 1
     assert tiny_model.language.weights_sha256() != before
+
+
+def test_deep_prompts_start_at_nothing_and_reach_every_step_of_decoding(tiny_settings):
+    plain = build(tiny_settings.model)
+    deep = build(
+        tiny_settings.model.model_copy(update={"prompts": tiny_settings.model.prompts.model_copy(update={"deep": True})})
+    )
+    ids, mask = torch.tensor([[11, 12, 13]] * 3), torch.ones(3, 3, dtype=torch.bool)
+    with torch.no_grad():
+        before = plain.token_losses(plain.see(*films()), ids, mask)
+        assert torch.allclose(before, deep.token_losses(deep.see(*films()), ids, mask), atol=1e-6)
+        customize(deep)
+        deep.promptbook.deep.offset_LKD.normal_(std=0.1)
+        deep.promptbook.deep.gain_LD.normal_(std=0.1)
+        after = deep.token_losses(deep.see(*films()), ids, mask)
+        assert not torch.allclose(before, after, atol=1e-2)
+        greedy = write_reports(deep, deep.see(*films()), DecodeSettings(min_new_tokens=6, max_new_tokens=6))
+        beams = write_reports(deep, deep.see(*films()), DecodeSettings(beams=2, min_new_tokens=6, max_new_tokens=6))
+        alone = write_reports(
+            deep, deep.see(*(t[:1] for t in films())), DecodeSettings(min_new_tokens=6, max_new_tokens=6)
+        )
+    assert greedy[0] == alone[0] and len(beams) == 3

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mrg_llm.model.configuration import AlignmentConfig
 from mrg_llm.model.prompts import masked_mean
 
+HEADS = 4  # of a sentence's attention over patches or prompts
 MAX_SCALE = math.log(100)
 
 
@@ -97,14 +98,19 @@ def balanced(losses_BT: Tensor, chosen_BT: Tensor) -> Tensor:
 def sentence_logits(tokens_BNK: Tensor, mask_BN: Tensor, sentences_TK: Tensor) -> Tensor:
     """(B, T): each sentence gathers what it looks for from the image's tokens, then is compared with what it found.
 
-    Tokens and sentences are (key, value) and (query, expectation) pairs of width K = 2A.
+    Tokens and sentences are (key, value) and (query, expectation) pairs of width K = 2A, looked at by HEADS heads. The
+    attention is not scaled down: a nodule is one patch among hundreds, and a soft attention would never find it.
     """
-    keys_BNA, values_BNA = tokens_BNK.chunk(2, dim=-1)
-    queries_TA, expected_TA = sentences_TK.chunk(2, dim=-1)
-    scale = keys_BNA.shape[-1] ** -0.5
-    attention_BTN = torch.einsum("bna,ta->btn", keys_BNA, queries_TA) * scale
-    attention_BTN = attention_BTN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
-    return torch.einsum("bta,ta->bt", attention_BTN @ values_BNA, expected_TA) * scale
+    keys, values = (split_heads(part) for part in tokens_BNK.chunk(2, dim=-1))
+    queries, expected = (split_heads(part) for part in sentences_TK.chunk(2, dim=-1))
+    attention_BHTN = torch.einsum("bnha,tha->bhtn", keys, queries)
+    attention_BHTN = attention_BHTN.masked_fill(~mask_BN[:, None, None], float("-inf")).softmax(-1)
+    found_BTHA = torch.einsum("bhtn,bnha->btha", attention_BHTN, values)
+    return torch.einsum("btha,tha->bt", found_BTHA, expected) * expected[0].numel() ** -0.5
+
+
+def split_heads(x: Tensor) -> Tensor:
+    return x.unflatten(-1, (HEADS, -1))
 
 
 def word_loss(prompts_BKD: Tensor, embeddings_WD: Tensor, words_BW: Tensor) -> Tensor:

@@ -61,6 +61,9 @@ class PromptConfig(Table):
     position: Literal["before-image", "after-image", "before-answer"] = Field(
         "after-image", description="where the prompts stand in the sequence"
     )
+    deep: bool = Field(
+        False, description="prompts at every layer of the LLM, customized ones included; small LLMs need them"
+    )
 
 
 class LanguageConfig(Table):

@@ -30,19 +30,20 @@ def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list
     language = model.language
     inputs = model.llm_input(seen)
     tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
-    ids_BT = language.model.generate(
-        inputs_embeds=inputs.embeddings.to(language.dtype),
-        attention_mask=inputs.mask,
-        do_sample=False,
-        num_beams=settings.beams,
-        max_new_tokens=settings.max_new_tokens,
-        min_new_tokens=settings.min_new_tokens or None,
-        length_penalty=settings.length_penalty,
-        repetition_penalty=settings.repetition_penalty,
-        no_repeat_ngram_size=settings.no_repeat_ngram or None,
-        eos_token_id=eos,
-        pad_token_id=eos,
-    )
+    with language.deep_prompts(seen.deep, inputs.prompt_start):
+        ids_BT = language.model.generate(
+            inputs_embeds=inputs.embeddings.to(language.dtype),
+            attention_mask=inputs.mask,
+            do_sample=False,
+            num_beams=settings.beams,
+            max_new_tokens=settings.max_new_tokens,
+            min_new_tokens=settings.min_new_tokens or None,
+            length_penalty=settings.length_penalty,
+            repetition_penalty=settings.repetition_penalty,
+            no_repeat_ngram_size=settings.no_repeat_ngram or None,
+            eos_token_id=eos,
+            pad_token_id=eos,
+        )
     return [draft(row, tokenizer, eos) for row in ids_BT.tolist()]
 
 

@@ -6,7 +6,8 @@ Legend: B batch, S sequence, T texts, D width of the LLM.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,50 @@ class FrozenLanguageModel(nn.Module):
             position_ids=positions_BS,
             use_cache=False,
         ).last_hidden_state
+
+    @contextmanager
+    def deep_prompts(self, added_BLKD: Tensor | None, start: int) -> Iterator[None]:
+        """While this lasts, layer l reads hidden states with added[:, l] at positions start..start+K-1.
+
+        Only where the whole sequence passes: steps of decoding find those positions in the cache. Beam search repeats
+        each study's rows; what is added is repeated with them.
+        """
+        if added_BLKD is None:
+            yield
+            return
+        K = added_BLKD.shape[2]
+
+        def add(layer: int):
+            def hook(module, inputs):
+                hidden = inputs[0]
+                if hidden.shape[1] < start + K:
+                    return None
+                rows = added_BLKD[:, layer].repeat_interleave(len(hidden) // len(added_BLKD), dim=0).to(hidden.dtype)
+                parts = (hidden[:, :start], hidden[:, start : start + K] + rows, hidden[:, start + K :])
+                return (torch.cat(parts, dim=1), *inputs[1:])
+
+            return hook
+
+        hooks = [layer.register_forward_pre_hook(add(i)) for i, layer in enumerate(self.decoder_layers())]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def decoder_layers(self) -> list[nn.Module]:
+        """The LLM's blocks, in order."""
+        lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList)]
+        return list(max(lists, key=len))
+
+    @torch.no_grad()
+    def layer_scale(self, ids: Sequence[int]) -> Tensor:
+        """Spread of the hidden states that each layer reads, (L,), measured on these tokens after the first one (whose
+        states are outliers in LLaMA models)."""
+        out = self.model.base_model(
+            input_ids=torch.tensor([ids], device=self.model.device), output_hidden_states=True, use_cache=False
+        )
+        return torch.stack([h[0, 1:].float().std() for h in out.hidden_states[: len(self.decoder_layers())]]).cpu()
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits (..., vocabulary)."""

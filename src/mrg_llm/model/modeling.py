@@ -31,7 +31,8 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 @dataclass(frozen=True)
 class Seen:
     """What the encoder saw: features (B, W*N, C) with their mask (B, W*N), class feature (B, C), visual tokens V
-    (B, W*M, D) with theirs, and the customized prompts P' (B, K, D), or None without prompts."""
+    (B, W*M, D) with theirs, the customized prompts P' (B, K, D), or None without prompts, and what deep prompts add at
+    every layer (B, L, K, D), or None."""
 
     features: Tensor
     feature_mask: Tensor
@@ -39,6 +40,7 @@ class Seen:
     visual: Tensor
     visual_mask: Tensor
     prompts: Tensor | None
+    deep: Tensor | None
 
 
 class MRGModel(nn.Module):
@@ -58,7 +60,8 @@ class MRGModel(nn.Module):
         self.promptbook = None
         if config.prompts.variant != "none":
             start = first_prompts(language, self.frame, config.prompts.prompts)
-            self.promptbook = Promptbook(config.prompts, start, vision.width, width)
+            scale = language.layer_scale(self.frame.before + self.frame.after) if config.prompts.deep else None
+            self.promptbook = Promptbook(config.prompts, start, vision.width, width, scale)
         self.language = language
         self.learned_names = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
         assert not any(n.startswith("language.") for n in self.learned_names), "the frozen LLM asks for a gradient"
@@ -82,10 +85,11 @@ class MRGModel(nn.Module):
         visual, visual_mask = self.projection(patches_BWNC, view_mask_BW)
         features = patches_BWNC.flatten(1, 2)
         feature_mask = view_mask_BW.unsqueeze(-1).expand(-1, -1, patches_BWNC.shape[2]).flatten(1)
-        prompts = None
+        prompts = deep = None
         if self.promptbook is not None:
             prompts = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
-        return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts)
+            deep = self.promptbook.at_every_layer(prompts)
+        return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, deep)
 
     def llm_input(self, seen: Seen, report_ids: Tensor | None = None, report_mask: Tensor | None = None) -> LLMInput:
         """The sequence of sequence.py for what was seen."""
@@ -98,7 +102,8 @@ class MRGModel(nn.Module):
         """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
         only."""
         inputs = self.llm_input(seen, report_ids_BT, report_mask_BT)
-        hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
+        with self.language.deep_prompts(seen.deep, inputs.prompt_start):
+            hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
         # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.
         before_BTD = hidden[:, inputs.report_start - 1 : -1]
         real = report_mask_BT.bool()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mrg_llm.model.configuration import PromptConfig
 
 CUSTOMIZED = ("prompt-wise", "promptbook-wise")
+DEEP_STEP = 10.0  # how much faster than the book deep prompts move: they start from nothing
 RANK = 4  # of the low-rank transformation
 
 
@@ -30,7 +31,10 @@ class Promptbook(nn.Module):
     what the LLM is used to read.
     """
 
-    def __init__(self, config: PromptConfig, start_KD: Tensor, feature_width: int, visual_width: int):
+    def __init__(
+        self, config: PromptConfig, start_KD: Tensor, feature_width: int, visual_width: int,
+        layer_scale_L: Tensor | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.config = config
         self.book_KD = nn.Parameter(start_KD.detach().clone().float())
@@ -40,6 +44,7 @@ class Promptbook(nn.Module):
         if config.variant in CUSTOMIZED:
             width = visual_width if config.condition == "visual" else feature_width
             self.customizer = Customizer(config, width, start_KD.shape[1])
+        self.deep = DeepPrompts(layer_scale_L, *start_KD.shape) if config.deep else None
 
     def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
         """The customized prompts P', (B, K, D). mask_BN is true where a patch feature belongs to a real view."""
@@ -47,6 +52,29 @@ class Promptbook(nn.Module):
             return self.book_KD.expand(features_BNC.shape[0], -1, -1)
         delta, beta = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC)
         return (1 + delta) * self.book_KD + self.unit * beta
+
+    def at_every_layer(self, prompts_BKD: Tensor) -> Tensor | None:
+        """What is added to the hidden states at the prompts' places, (B, L, K, D); None without deep prompts."""
+        if self.deep is None:
+            return None
+        return self.deep((prompts_BKD - self.book_KD) / self.unit)
+
+
+class DeepPrompts(nn.Module):
+    """Prompts at every layer (after prefix tuning, arXiv 2101.00190): a learned offset a layer and prompt, and the
+    customized part of P' again, weighed by dimension. Starts at zero: at the first step nothing is added."""
+
+    def __init__(self, layer_scale_L: Tensor, prompts: int, width: int):
+        super().__init__()
+        layers = len(layer_scale_L)
+        # Hidden states grow from layer to layer; in units of each layer's own spread a step means the same everywhere.
+        self.register_buffer("layer_scale_L", layer_scale_L.detach().float())
+        self.offset_LKD = nn.Parameter(torch.zeros(layers, prompts, width))
+        self.gain_LD = nn.Parameter(torch.zeros(layers, width))
+
+    def forward(self, customized_BKD: Tensor) -> Tensor:
+        added_BLKD = self.offset_LKD + self.gain_LD.unsqueeze(1) * customized_BKD.unsqueeze(1)
+        return DEEP_STEP * self.layer_scale_L.view(-1, 1, 1) * added_BLKD
 
 
 class Customizer(nn.Module):

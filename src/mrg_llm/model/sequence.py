@@ -19,6 +19,7 @@ from mrg_llm.model.configuration import LanguageConfig
 
 IMAGE_MARK = "{image}"
 IGNORED = -100
+PLACES = {"before-image": 1, "after-image": 2, "before-answer": 3}  # of the prompts, among before, image, after
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class LLMInput:
-    """embeddings (B, S, D), mask (B, S), positions (B, S); the report's tokens stand from `report_start` on."""
+    """embeddings (B, S, D), mask (B, S), positions (B, S); the prompts stand from `prompt_start` on, the report's
+    tokens from `report_start`."""
 
     embeddings: Tensor
     mask: Tensor
     positions: Tensor
+    prompt_start: int
     report_start: int
 
 
@@ -76,10 +79,12 @@ def assemble(
     parts = [before, image, after]
     if prompts_BKD is not None:
         prompts = (prompts_BKD.to(visual_BND.dtype), torch.ones(prompts_BKD.shape[:2], dtype=torch.long, device=device))
-        parts.insert({"before-image": 1, "after-image": 2, "before-answer": 3}[position], prompts)
+        parts.insert(PLACES[position], prompts)
     report_start = sum(part.shape[1] for part, _ in parts)
+    place = PLACES[position]
+    prompt_start = sum(part.shape[1] for part, _ in parts[:place])
     if report_ids_BT is not None:
         parts.append((embed(report_ids_BT).to(visual_BND.dtype), report_mask_BT.long()))
     mask = torch.cat([m for _, m in parts], dim=1)
     positions = (mask.cumsum(1) - 1).clamp_min(0)
-    return LLMInput(torch.cat([e for e, _ in parts], dim=1), mask, positions, report_start)
+    return LLMInput(torch.cat([e for e, _ in parts], dim=1), mask, positions, prompt_start, report_start)

@@ -24,13 +24,14 @@ FilmReader = Callable[[Study], np.ndarray]
 @dataclass(frozen=True)
 class Batch:
     """indices into the split; films (B, W, side, side) uint8; views (B, W) true where a view exists; report ids and
-    mask (B, T); all numpy, so that nothing here needs torch."""
+    mask (B, T), and what each report token weighs in the loss (B, T); all numpy, so that nothing here needs torch."""
 
     indices: tuple[int, ...]
     films: np.ndarray
     views: np.ndarray
     report_ids: np.ndarray
     report_mask: np.ndarray
+    report_weights: np.ndarray
 
 
 class FilmCache:
@@ -77,14 +78,20 @@ def schedule(lengths: Sequence[int], batch: int, seed: int, first_step: int, ste
             step += 1
 
 
-def collate(indices: Sequence[int], films: Sequence[np.ndarray], reports: Sequence[Sequence[int]]) -> Batch:
-    """Pad views and reports to the longest of the batch."""
+def collate(
+    indices: Sequence[int], films: Sequence[np.ndarray], reports: Sequence[Sequence[int]],
+    weights: Sequence[Sequence[float]] | None = None,
+) -> Batch:  # fmt: skip
+    """Pad views and reports to the longest of the batch. weights: of the report tokens, 1 where none are given."""
     stack, views = stack_views(films)
     T = max((len(r) for r in reports), default=0)
     ids, mask = np.zeros((len(reports), T), np.int64), np.zeros((len(reports), T), bool)
     for row, report in enumerate(reports):
         ids[row, : len(report)], mask[row, : len(report)] = report, True
-    return Batch(tuple(indices), stack, views, ids, mask)
+    weighed = mask.astype(np.float32)
+    for row, values in enumerate(weights or ()):
+        weighed[row, : len(values)] = values
+    return Batch(tuple(indices), stack, views, ids, mask, weighed)
 
 
 def stack_views(films: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

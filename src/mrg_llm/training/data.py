@@ -40,6 +40,11 @@ class SplitData:
         longest = settings.data.max_report_tokens
         self.reports = [encode_report(tokenizer, study.report or "", longest) for study in studies]
         self.lengths = [len(r) for r in self.reports]
+        # Weights are for learning alone: a validation loss is the mean over tokens, whatever training weighed.
+        emphasis = settings.generate.finding_weight if augmented else 1.0
+        self.weights = None
+        if emphasis != 1:
+            self.weights = [finding_weights(tokenizer, s.report or "", emphasis)[:longest] for s in studies]
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -55,7 +60,8 @@ class SplitData:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
         films = [self.film(i, epoch) for i in indices]
-        return collate(indices, films, [self.reports[i] for i in indices])
+        weights = [self.weights[i] for i in indices] if self.weights else None
+        return collate(indices, films, [self.reports[i] for i in indices], weights)
 
     def film(self, index: int, epoch: int) -> np.ndarray:
         films = self.films[index]
@@ -122,6 +128,24 @@ class TextBank:
         return torch.where(silent.unsqueeze(0), own, true)
 
 
+def finding_weights(tokenizer, report: str, emphasis: float) -> list[float]:
+    """What each token of `encode_report` weighs: `emphasis` in sentences that claim a finding, 1 elsewhere.
+
+    Most of a report is what could be written without looking; without emphasis the film is worth too little to be
+    learned.
+    """
+    text = " ".join(report.split())
+    claimed, place = [], 0
+    for sentence in split_sentences(text):
+        start = text.index(sentence, place)
+        place = start + len(sentence)
+        if located(sentence, "present"):
+            claimed.append((start, place))
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    inside = [any(a <= end - 1 < b for a, b in claimed) for _, end in offsets]
+    return [emphasis if claim else 1.0 for claim in inside] + [1.0]
+
+
 def telling_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
     """(W,) token ids and (reports, W) float: the words with which each report says what is there.
 
@@ -174,17 +198,18 @@ def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[in
 
 @dataclass(frozen=True)
 class TensorBatch:
-    """A batch on the model's device: films (B, W, side, side) in 0..1, views (B, W), report ids and mask (B, T)."""
+    """A batch on the model's device: films (B, W, side, side) in 0..1, views (B, W), report ids, mask and weights
+    (B, T)."""
 
     indices: tuple[int, ...]
     films: Tensor
     views: Tensor
     report_ids: Tensor
     report_mask: Tensor
+    report_weights: Tensor
 
 
 def on_device(batch: Batch, device) -> TensorBatch:
-    films, views, ids, mask = (
-        torch.from_numpy(a).to(device) for a in (batch.films, batch.views, batch.report_ids, batch.report_mask)
-    )
-    return TensorBatch(batch.indices, films.float() / 255, views, ids, mask)
+    arrays = (batch.films, batch.views, batch.report_ids, batch.report_mask, batch.report_weights)
+    films, views, ids, mask, weights = (torch.from_numpy(a).to(device) for a in arrays)
+    return TensorBatch(batch.indices, films.float() / 255, views, ids, mask, weights)

@@ -119,7 +119,7 @@ def optimizer_step(run: Run, wrapped: torch.nn.Module, optimizer, group: list) -
     accelerator, train_settings = run.accelerator, run.settings.train
     batches = [on_device(batch, accelerator.device) for batch in group]
     losses, weights, parts, tokens = [], [], {}, 0
-    counted = [float(b.report_mask.sum()) if run.position.stage == "generate" else float(len(b.indices)) for b in batches]
+    counted = [float(b.report_weights.sum()) if run.position.stage == "generate" else float(len(b.indices)) for b in batches]
     everywhere = accelerator.reduce(torch.tensor(sum(counted), device=accelerator.device), "sum")
     for batch in batches:
         loss = wrapped(batch)

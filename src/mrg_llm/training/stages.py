@@ -95,15 +95,16 @@ class Generate(Stage):
 
     def forward(self, batch: TensorBatch) -> Loss:
         seen = self.look(batch)
-        tokens = batch.report_mask.sum()
-        report = self.model.token_losses(seen, batch.report_ids, batch.report_mask).sum() / tokens
+        tokens = batch.report_weights.sum()
+        losses = self.model.token_losses(seen, batch.report_ids, batch.report_mask)
+        report = (losses * batch.report_weights).sum() / tokens
         parts, total = {"report": report.detach()}, report
         if self.settings.contrast_weight:
             terms = {"global": global_term(self.model, seen, batch.indices, self.bank)}
             terms |= local_terms(self.model, seen, batch.indices, self.bank, limit=128)
             total = total + self.settings.contrast_weight * sum(terms.values())
             parts |= {name: value.detach() for name, value in terms.items()}
-        return Loss(total, tokens.float(), parts)
+        return Loss(total, tokens, parts)
 
 
 def planned(settings: Settings) -> list[str]:

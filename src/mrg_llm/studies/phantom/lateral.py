@@ -1,170 +1,163 @@
-"""The lateral film of the same phantom: front of the chest at the image's left, spine at its right."""
+"""The lateral film: rays run from side to side, the breastbone is at the image's left and the spine at its right."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mrg_llm.studies.phantom.body import Array, Body, Canvas, clouds, develop, step
-from mrg_llm.studies.phantom.frontal import AMOUNT, HEIGHTS, Box
-from mrg_llm.studies.study import Finding
-
-FRONT, BACK = -0.55, 0.48  # inside of the sternum, front of the spine
-DEPTHS = {"upper lobe": -0.1, "middle lobe": -0.25, "lower lobe": 0.22}  # lower lobes lie behind
+from mrg_llm.studies.phantom.anatomy import SIDES, Array, overlap
+from mrg_llm.studies.phantom.film import Pen, step
+from mrg_llm.studies.phantom.projection import LUNG, Projection
 
 
-def draw_lateral(
-    body: Body, findings: tuple[Finding, ...], side_px: int, rng: np.random.Generator
-) -> tuple[Array, dict[str, Box]]:
-    """An 8-bit film (side, side), and the boxes of the findings that a lateral film shows."""
-    film = Lateral(body, {f.name: f for f in findings}, side_px, rng)
-    return film.develop(), film.boxes
+class Lateral(Projection):
+    """Tissue, bones and findings as seen from the side; see `Projection`."""
 
+    along = "x"
+    middle_u = 0.0
+    zoom = 0.93
+    processing = (84, 0.30)
+    spread = 1.0
 
-class Lateral:
-    """The layers of one film; each method adds what its name says."""
+    def lungs(self) -> dict[str, Array]:
+        body, y, z = self.body, self.u, self.z
+        a, b, middle = body.cavity(z)
+        half = a * np.sqrt(np.clip(1 - ((y - middle) / b) ** 2, 0, None))
+        heart = self.heart()
+        if "cardiomegaly" in self.has:
+            self.box("cardiomegaly", heart[1] - heart[0], 0.25)
+        between = 1.3 + 0.9 * np.exp(-(((y - 1) / 3) ** 2))
+        self.chords: dict[str, Array] = {}
+        lung = {}
+        for side, sign in SIDES.items():
+            near, far = np.minimum(between, half), half
+            cavity = (near, far) if sign > 0 else (-far, -near)
+            top, x0, kx, y0, ky = body.dome(side)
+            below = np.sqrt(np.clip((z - top - ky * (y - y0) ** 2) / kx, 0, None))
+            dome = (sign * x0 - below, sign * x0 + below)
+            free = far - near - np.maximum(0.75 * self.displaced(cavity, heart), overlap(cavity, dome))
+            self.chords[side] = np.clip(free, 0, None)
+            lung[side] = self.chords[side] * (1 - self.fluid(side))
+        return lung
 
-    def __init__(self, body: Body, findings: dict[str, Finding], side_px: int, rng: np.random.Generator):
-        self.body, self.findings, self.rng, self.side_px = body, findings, rng, side_px
-        self.canvas = Canvas(side_px, body)
-        self.boxes: dict[str, Box] = {}
-        self.front = FRONT - 0.05 * (body.fat - 1) + rng.normal(0, 0.02)
-        self.domes = [self.dome(side) for side in ("right", "left")]
-        self.air = self.lungs()
-        self.heart = self.draw_heart()
+    def fluid(self, side: str) -> Array:
+        height = self.scene.height(side)
+        if not height:
+            return np.zeros_like(self.u)
+        top = self.body.dome(side)[0]
+        _, b, middle = self.body.cavity(self.z)
+        off = np.clip((self.u - middle) / b, -1, 1)
+        level = top + 5.2 - height - (1.5 + 0.22 * height) * np.where(off > 0, off**4, 0.6 * off**4)
+        full = step(self.z - level - 0.5, 2.0 + 0.35 * height)
+        self.box("effusion", full * np.clip(self.chords[side], 0, 3), 0.2)
+        return full
 
-    def develop(self) -> Array:
-        absorption = self.soft_tissue() + self.bones() + self.markings()
-        for name in ("effusion", "consolidation", "nodule", "edema", "atelectasis", "pacemaker"):
-            if name in self.findings:
-                absorption = absorption + getattr(self, name)(self.findings[name])
-        return develop(absorption, self.side_px, self.rng, exposure=self.rng.normal(1.95, 0.1))
-
-    def dome(self, side: str) -> Array:
-        """Height of one hemidiaphragm; it slopes down to the posterior angle."""
-        x = self.canvas.x
-        base = self.body.base - 0.06 + (0.05 if side == "left" else 0.0)
-        finding = self.findings.get("atelectasis")
-        if finding is not None and finding.side == side:
-            base -= 0.02 + 0.06 * AMOUNT[finding.size]
-        return base + 0.34 * np.clip((x + 0.12) / 0.62, 0, 1.1) ** 2 + 0.10 * np.clip((-0.12 - x) / 0.5, 0, 1) ** 2
-
-    def lungs(self) -> Array:
-        """Air of both lungs, 0..1, half of it a lung."""
-        x, y = self.canvas.x, self.canvas.y
-        rise = np.clip((self.body.apex + 0.5 - y) / 0.5, 0, 1)
-        front = self.front + 0.38 * rise**1.6
-        back = BACK + 0.10 - 0.16 * rise**1.5 - 0.08 * np.clip(y - 0.2, 0, 1)
-        inside = step(x - front, 0.03) * step(back - x, 0.05) * step(y - self.body.apex, 0.06)
-        return sum(0.5 * inside * step(dome - y, 0.03) for dome in self.domes)
-
-    def draw_heart(self) -> Array:
-        half = self.body.heart
-        finding = self.findings.get("cardiomegaly")
-        if finding is not None:
-            half = self.body.lung * (0.60 + 0.13 * AMOUNT[finding.size])
-        heart = self.canvas.ellipse(
-            self.front + 0.10 + 0.62 * half, self.body.base - 0.20, 0.80 * half, 0.24 + 0.14 * half, 0.08, turn=-0.5
-        )
-        if finding is not None:
-            self.boxes["cardiomegaly"] = self.canvas.box_of(heart, 0.5)
-        return heart
-
-    def soft_tissue(self) -> Array:
+    def trunk(self) -> Array:
         body, canvas = self.body, self.canvas
-        x, y = canvas.x, canvas.y
-        front = self.front - 0.10 - 0.07 * body.fat - 0.18 * body.breasts * np.exp(-(((y - 0.12) / 0.3) ** 2))
-        back = 0.76 + 0.06 * body.fat - 0.22 * np.clip(-0.55 - y, 0, 1)
-        neck = np.clip(-0.78 - y, 0, 1) * 1.2
-        inside = step(x - front - neck, 0.05) * step(back - x, 0.05)
-        soft = inside * (1.75 + 0.35 * body.fat) + 0.45 * inside * step(y - body.base, 0.35)
-        arms = canvas.ellipse(-0.05, -0.92, 0.55, 0.30, 0.20)
-        soft += 0.45 * arms * inside
-        soft -= self.air * 1.75 * (1 - 0.62 * self.heart) * (0.85 + 0.12 * clouds(self.side_px, self.rng, 0.08))
-        trachea = step(0.04 - np.abs(x - 0.05 - 0.12 * (y + 0.5)), 0.02) * step(-0.12 - y, 0.05) * inside
-        arch = canvas.ellipse(0.10, -0.25, 0.16, 0.13, 0.06)
-        aorta = np.exp(-(((x - 0.30) / 0.07) ** 2)) * step(y + 0.22, 0.2) * step(body.base + 0.2 - y, 0.2)
-        return soft - 0.35 * trachea + 0.18 * arch + 0.12 * aorta * inside
+        a, b, middle = body.skin(self.z, arms_up=True)
+        trunk = 2 * a * np.clip(1 - np.abs((self.u - middle) / b) ** 2.4, 0, None) ** 0.45
+        if body.breasts:
+            z, size = 0.80 * body.height, body.breast_size
+            below = np.where(self.z > z, 0.75, 1.35)
+            front = -body.depth - 0.5
+            round_ = ((self.u - front) / (1.2 + 1.1 * body.breasts)) ** 2 + ((self.z - z) / (size * below)) ** 2
+            trunk = np.maximum(trunk, 1.2 * size * np.sqrt(np.clip(1 - round_, 0, None)))
+        up = -9.0 - body.arm
+        arms = canvas.capsule((1.0, 0.5), (-17.0, up), 4.4) + canvas.capsule((2.0, 0.0), (-16.0, up - 2), 4.4)
+        shoulders = 2.0 * np.exp(-canvas.spot(2.0, 0.0, 7.0, 4.5))
+        belly = step(self.z - body.height - 3, 9.0) * (trunk > 1)
+        return trunk + 0.55 * arms + shoulders + 2.0 * belly - self.airways() - self.stomach()
+
+    def airways(self) -> Array:
+        carina = self.body.carina
+        tube = self.canvas.capsule((0.2, -12), (1.6, carina + 0.5), 0.9)
+        return 1.2 * np.maximum(tube, self.canvas.capsule((1.6, carina + 1.2), (1.7, carina + 1.3), 0.75))
+
+    def stomach(self) -> Array:
+        rng, top = self.rng, self.body.dome("left")[0]
+        wide, high = rng.uniform(1.5, 3.0), rng.uniform(0.8, 1.7)
+        bubble = 4.0 * np.sqrt(np.clip(1 - self.canvas.spot(-0.5, top + 1.4 + high, wide, high), 0, None))
+        return bubble if rng.random() < 0.7 else np.zeros_like(bubble)
+
+    def hila(self) -> list[tuple[float, float, int]]:
+        z = self.body.carina + 2.4
+        return [(1.2, z, -1), (1.6, z, 1)]
 
     def bones(self) -> Array:
-        canvas = self.canvas
-        x, y = canvas.x, canvas.y
-        bend = BACK + 0.10 - 0.10 * np.clip(-0.4 - y, 0, 1) * 2
-        discs = 0.70 + 0.30 * np.sin(y * 2 * np.pi / 0.13)
-        spine = step(0.085 - np.abs(x - bend), 0.03) * discs * (1.0 - 0.25 * np.clip(y, 0, 1))
-        sternum = step(0.028 - np.abs(x - self.front + 0.03 - 0.25 * np.clip(-0.35 - y, 0, 1)), 0.02) * step(
-            0.35 - np.abs(y + 0.15), 0.05
-        )
-        ribs = canvas.pen()
-        t = np.linspace(0, 1, 12)
-        for i in range(9):
-            for shift in (0.0, 0.035):
-                start = self.body.apex + 0.08 + 0.125 * i + shift
-                rib_y = start + 0.30 * t**1.3
-                ribs.line(bend.mean() + 0.10 - (BACK - self.front + 0.1) * t, rib_y, 0.028, value=170)
-        return 0.50 * spine + 0.35 * sternum + 0.16 * ribs.read(0.006)
+        return 0.6 * self.ribs() + self.spine() + self.front()
 
-    def markings(self) -> Array:
-        canvas, rng, pen = self.canvas, self.rng, self.canvas.pen()
-        full = 1.6 if "edema" in self.findings else 1.0
-        for _ in range(26):
-            x, y, angle, width = 0.06, -0.02, rng.uniform(0, 2 * np.pi), 0.018 * full
-            while width > 0.004:
-                length = rng.uniform(0.06, 0.1)
-                x2, y2 = x + np.cos(angle) * length, y + np.sin(angle) * length
-                pen.line(np.array([x, x2]), np.array([y, y2]), width, value=int(min(255, 90 + 6500 * width)))
-                x, y, angle, width = x2, y2, angle + rng.normal(0, 0.25), width * 0.75
-        hilum = canvas.ellipse(0.06, -0.04, 0.10, 0.12, 0.10)
-        return (0.35 * pen.read(0.004) * self.air + 0.28 * full * hilum) * (1 - 0.6 * self.heart)
+    def spine(self) -> Array:
+        """Blocks of bone along the curve of the back, with their end plates and the arches behind them."""
+        pen, marks, body = Pen(self.canvas), Pen(self.canvas), self.body
+        z = -12.0
+        while z < body.height + 16:
+            gap = 1.75 + 0.032 * (z + 12)
+            y, lean = self.back(z), (self.back(z + 1) - self.back(z - 1)) / 2
+            deep, high = 1.25 + 0.016 * (z + 12), 0.42 * gap
+            corner = np.array([-deep, deep, deep, -deep])
+            u = y + corner + lean * high * np.array([-1, -1, 1, 1])
+            w = z + high * np.array([-1, -1, 1, 1]) - lean * corner * 0.8
+            pen.polygon(u, w, 0.42, outline=0.75)
+            marks.line(
+                np.array([y + deep + 0.6, y + deep + 2.4]),
+                np.array([z, z + 1.5]),
+                0.55,
+                0.6,
+            )
+            marks.line(
+                np.array([y + deep, y + deep + 0.9]),
+                np.array([z - 0.2, z + 0.1]),
+                0.7,
+                0.5,
+            )
+            z += gap
+        return 3.0 * pen.read(0.06) + 1.3 * marks.read(0.1)
+
+    def back(self, z: float) -> float:
+        """y of the spine's middle at height z."""
+        _, b, middle = self.body.cavity(np.asarray(max(z, 0.0)))
+        chest = float(middle + b) - 1.2
+        bend = 1.1 * np.sin(np.clip(z / self.body.height, -0.4, 1.6) * np.pi)
+        return min(chest, 0.55 * self.body.depth + 1.6) * (0.75 if z < 0 else 1.0) + 0.5 * bend
+
+    def front(self) -> Array:
+        """Breastbone, shoulder blades and upper arms."""
+        body, canvas = self.body, self.canvas
+        pen, soft = Pen(canvas), Pen(canvas)
+        z = np.linspace(2.6, 0.78 * body.height, 12)
+        _, b, middle = body.cavity(z)
+        y = middle - b - 0.7
+        pen.line(y, z, 1.15, 0.55)
+        pen.line(y, z, 0.65, 0.35)
+        for shift in (0.0, 1.3):
+            blade = np.array([[2.2, 1.0], [5.4, 4.5], [6.6, 11.5]])
+            soft.line(blade[:, 0] + shift, blade[:, 1], 0.7, 0.4)
+            soft.line(
+                np.array([1.5, -17.0]) + shift,
+                np.array([0.0, -9.0 - body.arm]),
+                2.2,
+                0.6,
+            )
+        return 2.0 * pen.read(0.05) + 1.5 * soft.read(0.12)
 
     # -- findings ------------------------------------------------------------------------------------------------------
 
-    def effusion(self, finding: Finding) -> Array:
-        x, y = self.canvas.x, self.canvas.y
-        height = 0.10 + 0.42 * AMOUNT[finding.size]
-        level = self.body.base + 0.22 - height - 0.14 * np.clip((x - 0.1) / 0.4, 0, 1) ** 2
-        share = 1.0 if finding.side == "bilateral" else 0.62
-        fluid = step(y - level, 0.06) * self.air * share
-        self.boxes["effusion"] = self.canvas.box_of(fluid)
-        return 1.7 * fluid
+    def pneumothorax(self) -> Array:
+        """From the side the other lung lies over it: the top of the chest is a little darker, and no box is given."""
+        side = self.has["pneumothorax"].side or "left"
+        rim = self.scene.rim(self.z)
+        return -0.7 * LUNG * self.lung[side] * (1 - step(self.z - 1.3 * rim, 1.0))
 
-    def spot(self, finding: Finding) -> tuple[float, float]:
-        site = finding.site or "lower lobe"
-        return DEPTHS[site] + self.rng.normal(0, 0.06), self.rng.uniform(*HEIGHTS[site])
+    def septa(self) -> Array:
+        pen, rng = Pen(self.canvas), self.rng
+        for _ in range(5):
+            z, y = (
+                rng.uniform(0.55, 0.85) * self.body.height,
+                rng.uniform(-0.7, 0.2) * self.body.depth,
+            )
+            pen.line(np.array([y, y + 1.4]), np.array([z, z + 0.2]), 0.15, 0.8)
+        return pen.read(0.03)
 
-    def consolidation(self, finding: Finding) -> Array:
-        x, y = self.spot(finding)
-        size = 0.12 + 0.12 * AMOUNT[finding.size]
-        patch = self.canvas.ellipse(x, y, size, 0.85 * size, size)
-        patch = patch * (0.7 + 0.5 * clouds(self.side_px, self.rng, 0.05)) * self.air
-        self.boxes["consolidation"] = self.canvas.box_of(patch)
-        return 0.75 * patch
-
-    def nodule(self, finding: Finding) -> Array:
-        x, y = self.spot(finding)
-        radius = 0.042 + 0.045 * AMOUNT[finding.size]
-        spot = self.canvas.ellipse(x, y, radius, radius, 0.02) * self.air
-        self.boxes["nodule"] = self.canvas.box_of(spot)
-        return 0.5 * spot
-
-    def edema(self, finding: Finding) -> Array:
-        haze = self.canvas.ellipse(0.05, 0.02, 0.40, 0.42, 0.45) * self.air
-        haze = haze * (0.55 + 0.8 * clouds(self.side_px, self.rng, 0.035))
-        self.boxes["edema"] = self.canvas.box_of(haze)
-        return (0.38 + 0.45 * AMOUNT[finding.size]) * haze
-
-    def atelectasis(self, finding: Finding) -> Array:
-        pen = self.canvas.pen()
-        y = self.body.base - self.rng.uniform(0.08, 0.18)
-        x = np.linspace(0.05, 0.40, 6)
-        pen.line(x, y + 0.25 * (x - 0.05), 0.02 + 0.012 * AMOUNT[finding.size])
-        band = pen.read(0.005) * self.air
-        self.boxes["atelectasis"] = self.canvas.box_of(band)
-        return 0.5 * band
-
-    def pacemaker(self, finding: Finding) -> Array:
-        canvas, pen, t = self.canvas, self.canvas.pen(), np.linspace(0, 1, 16)
-        x, y = self.front + 0.04, self.body.apex + 0.32
-        case = canvas.ellipse(x, y, 0.035, 0.09, 0.012)
-        pen.line(x + (0.12 - x) * np.sin(np.pi * t) * 0.8 + (self.front + 0.2 - x) * t, y + (0.30 - y) * t**1.5, 0.011)
-        self.boxes["pacemaker"] = canvas.box_of(case)
-        return 1.6 * case + 0.8 * pen.read(0.002)
+    def base_bands(self, side: str, count: int) -> list[tuple[float, float, float]]:
+        rng, top = self.rng, self.body.dome(side)[0]
+        starts = rng.uniform(-2.0, 1.0, count)
+        return [(float(s), float(s) + rng.uniform(3.5, 6.0), top - rng.uniform(0.4, 2.4)) for s in starts]
