@@ -32,7 +32,7 @@ def test_a_value_it_cannot_have_is_one_sentence(change, words):
 
 
 def test_a_preset_that_is_not_there_lists_those_that_are():
-    with pytest.raises(SettingsError, match="presets: .*iu-xray"):
+    with pytest.raises(SettingsError, match=r"presets: .*iu-xray"):
         load_settings("no-such-preset")
 
 

@@ -1,4 +1,4 @@
-"""The command line: verbs whose bodies are a few lines. Heavy imports happen inside the verbs, so `--help` is quick.
+"""The command line: verbs of a few lines. Heavy imports happen inside the verbs, so `--help` is quick.
 
 Exit codes: 0 done; 2 the user's input is wrong (one sentence on standard error); 1 our own failure; 130 stopped by hand.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -25,7 +25,7 @@ app.add_typer(data_app, name="data")
 DataSpec = Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")]
 Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
 Changes = Annotated[
-    Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
 ]
 
 
@@ -49,9 +49,7 @@ def train(
     preset: Annotated[str, typer.Option(help="a preset's name or a TOML file of yours")] = "iu-xray",
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the newest checkpoint in --out")] = False,
-    start_from: Annotated[
-        Optional[Path], typer.Option(help="a run whose trained weights this one starts with")
-    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="a run whose trained weights this one starts with")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be trained, how much memory and time it takes, and stop")
     ] = False,
@@ -89,10 +87,10 @@ def generate(
     out: Out = Path("predictions.jsonl"),
     split: Annotated[str, typer.Option(help="train, val or test")] = "val",
     changes: Annotated[
-        Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="decoding, for example beams=3")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="decoding, for example beams=3")
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 (same text in any batch) or bf16")] = "fp32",
-    limit: Annotated[Optional[int], typer.Option(help="only the first N studies")] = None,
+    limit: Annotated[int | None, typer.Option(help="only the first N studies")] = None,
 ) -> None:
     """Write a report for every study of a split into a predictions file that `mrg score` reads."""
     from rich.console import Console
@@ -110,23 +108,25 @@ def generate(
 
 @app.command()
 def score(
-    predictions: Annotated[Path, typer.Argument(help="predictions.jsonl, or anyone's outputs as JSONL, JSON, CSV, text")],
+    predictions: Annotated[
+        Path, typer.Argument(help="predictions.jsonl, or anyone's outputs as JSONL, JSON, CSV, text")
+    ],
     references: Annotated[
-        Optional[Path], typer.Option(help="references, where the predictions do not hold them (a line a report)")
+        Path | None, typer.Option(help="references, where the predictions do not hold them (a line a report)")
     ] = None,
     data: Annotated[
-        Optional[str], typer.Option("--data", help="KIND:ROOT; its training split gives the baselines")
+        str | None, typer.Option("--data", help="KIND:ROOT; its training split gives the baselines")
     ] = None,
-    against: Annotated[Optional[list[Path]], typer.Option(help="other systems' outputs for the same studies")] = None,
+    against: Annotated[list[Path] | None, typer.Option(help="other systems' outputs for the same studies")] = None,
     swapped: Annotated[
-        Optional[Path], typer.Option(help="the same model's outputs for films swapped between studies")
+        Path | None, typer.Option(help="the same model's outputs for films swapped between studies")
     ] = None,
-    blank: Annotated[Optional[Path], typer.Option(help="the same model's outputs for blank films")] = None,
+    blank: Annotated[Path | None, typer.Option(help="the same model's outputs for blank films")] = None,
     protocol: Annotated[
         str, typer.Option(help="full, as-is, r2gen-iu, r2gen-mimic, r2gengpt-iu or r2gengpt-mimic")
     ] = "full",
-    out: Annotated[Optional[Path], typer.Option("--out", help="write scores.json here")] = None,
-    html: Annotated[Optional[Path], typer.Option(help="write a self-contained page here (it holds report text)")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="write scores.json here")] = None,
+    html: Annotated[Path | None, typer.Option(help="write a self-contained page here (it holds report text)")] = None,
     nearest: Annotated[bool, typer.Option(help="the nearest training film's report as a baseline")] = True,
     meteor: Annotated[bool, typer.Option(help="METEOR, where there is Java")] = True,
     tokenizer: Annotated[str, typer.Option(help="the LLM whose tokens the r2gengpt protocols count")] = "smollm2-135m",
@@ -178,7 +178,7 @@ def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
 
 @data_app.command("check")
 def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
-    """Open every film in a separate process and look for what would spoil a training; exit code 2 when something would."""
+    """Open every film in a separate process and look for what would spoil a training; then the exit code is 2."""
     from rich.console import Console
 
     from mrg_llm.errors import DataError

@@ -31,7 +31,9 @@ def load(
         raise CheckpointError(f"{run} is not a folder; give the run folder that 'mrg train --out' wrote")
     changed = verify(folder)
     if changed:
-        raise CheckpointError(f"{folder} is damaged: {', '.join(changed)} differ from the manifest; restore or retrain it")
+        raise CheckpointError(
+            f"{folder} is damaged: {', '.join(changed)} differ from the manifest; restore or retrain it"
+        )
     model = MRGModel.from_pretrained(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
     refuse_other_llm(model)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -186,7 +186,9 @@ def refuse_unknown(keys: Sequence[str]) -> None:
     for key in keys:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SettingsError(f"there is no setting {key}; the nearest is {near[0]} ('mrg train --settings' lists all)")
+            raise SettingsError(
+                f"there is no setting {key}; the nearest is {near[0]} ('mrg train --settings' lists all)"
+            )
 
 
 def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[str]:

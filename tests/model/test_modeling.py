@@ -163,7 +163,9 @@ def test_the_hash_of_the_llm_notices_one_changed_weight(tiny_model):
 def test_deep_prompts_start_at_nothing_and_reach_every_step_of_decoding(tiny_settings):
     plain = build(tiny_settings.model)
     deep = build(
-        tiny_settings.model.model_copy(update={"prompts": tiny_settings.model.prompts.model_copy(update={"deep": True})})
+        tiny_settings.model.model_copy(
+            update={"prompts": tiny_settings.model.prompts.model_copy(update={"deep": True})}
+        )
     )
     ids, mask = torch.tensor([[11, 12, 13]] * 3), torch.ones(3, 3, dtype=torch.bool)
     with torch.no_grad():

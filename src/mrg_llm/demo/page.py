@@ -98,7 +98,8 @@ def score_table(board: ScoreBoard) -> str:
                 own = values[metric]
                 others = "".join(f"<td>{c.sections[section][metric].value:.3f}</td>" for c in columns.values())
                 interval = f"<small>{own.low:.3f} to {own.high:.3f}</small>"
-                rows += f"<tr><td>{escape(f'{section}: {metric}')}</td><td><b>{own.value:.3f}</b> {interval}</td>{others}</tr>"
+                name = escape(f"{section}: {metric}")
+                rows += f"<tr><td>{name}</td><td><b>{own.value:.3f}</b> {interval}</td>{others}</tr>"
     skipped = "".join(f"<li>{escape(m)} was left out: {escape(why)}</li>" for m, why in board.skipped.items())
     return f"""<h2>Scores</h2><p>Protocol <b>{escape(board.protocol)}</b>: {escape(board.protocol_words)}
 95 % intervals by bootstrap over studies.</p><div class="scroll"><table><tr><th>metric</th>

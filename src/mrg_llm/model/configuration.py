@@ -26,7 +26,9 @@ class VisionConfig(Table):
     side_px: int = Field(224, ge=16, le=1024, description="films are resized to side_px x side_px")
     fit: Literal["squash", "pad"] = Field("squash", description="how a film that is not square becomes square")
     layers: int | None = Field(
-        None, ge=1, description="use only the first N transformer layers; the last ones may know too much of other tasks"
+        None,
+        ge=1,
+        description="use only the first N transformer layers; the last ones may know too much of other tasks",
     )
     trained_layers: int | None = Field(
         None, ge=0, description="train only the last N transformer layers; none given: the whole encoder"

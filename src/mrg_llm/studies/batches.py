@@ -66,7 +66,9 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> 
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def schedule(lengths: Sequence[int], batch: int, seed: int, first_step: int, steps: int) -> Iterator[tuple[int, list[int]]]:
+def schedule(
+    lengths: Sequence[int], batch: int, seed: int, first_step: int, steps: int
+) -> Iterator[tuple[int, list[int]]]:
     """(epoch, indices) for steps first_step..steps-1 of a stage; the same from wherever it starts."""
     per_epoch = len(range(0, len(lengths), batch))
     step = first_step
@@ -103,7 +105,9 @@ def stack_views(films: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return stack, views
 
 
-def ahead(make: Callable[[int, list[int]], Batch], plan: Iterator[tuple[int, list[int]]], depth: int = 2) -> Iterator[Batch]:
+def ahead(
+    make: Callable[[int, list[int]], Batch], plan: Iterator[tuple[int, list[int]]], depth: int = 2
+) -> Iterator[Batch]:
     """The batches of a plan, each made by a thread while the one before is being used."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = []

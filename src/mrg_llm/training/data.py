@@ -23,7 +23,6 @@ from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
 from mrg_llm.studies.study import Study
 
-
 NORMAL_WORDS = "normal clear"
 MAX_SHARE = 0.3  # of the reports; a word that more of them use to say what is there tells no film from another
 
@@ -101,7 +100,9 @@ class TextBank:
         named = [located(text, "present") for text in texts]
         claims = [located(sentence, "present") for sentence in sentences]
         denials = [located(sentence, "absent") for sentence in sentences]
-        columns = {finding: i for i, finding in enumerate(sorted({f for group in (*named, *claims, *denials) for f in group}))}
+        columns = {
+            finding: i for i, finding in enumerate(sorted({f for group in (*named, *claims, *denials) for f in group}))
+        }
         return cls(
             language.text_features(reports, layers),
             tuple(rows[0] for rows in report_of),

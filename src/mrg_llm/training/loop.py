@@ -27,7 +27,11 @@ from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training import publish
 from mrg_llm.training.checkpoint import (
-    Position, latest_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint,
+    Position,
+    latest_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
 )  # fmt: skip
 from mrg_llm.training.data import SplitData, TextBank, on_device
 from mrg_llm.training.journal import Journal, TrainingBar, versions
@@ -118,8 +122,13 @@ def optimizer_step(run: Run, wrapped: torch.nn.Module, optimizer, group: list) -
     """One update from `accumulate` batches, every report token (or study) of them weighing the same."""
     accelerator, train_settings = run.accelerator, run.settings.train
     batches = [on_device(batch, accelerator.device) for batch in group]
-    losses, weights, parts, tokens = [], [], {}, 0
-    counted = [float(b.report_weights.sum()) if run.position.stage == "generate" else float(len(b.indices)) for b in batches]
+    losses: list[float] = []
+    weights: list[float] = []
+    parts: dict[str, float] = {}
+    tokens = 0
+    counted = [
+        float(b.report_weights.sum()) if run.position.stage == "generate" else float(len(b.indices)) for b in batches
+    ]
     everywhere = accelerator.reduce(torch.tensor(sum(counted), device=accelerator.device), "sum")
     for batch in batches:
         loss = wrapped(batch)
@@ -146,7 +155,7 @@ def refuse_non_finite(run: Run, value: torch.Tensor, indices, what: str = "loss"
         ids = [run.train.studies[i].id for i in indices]
         raise TrainingError(
             f"the {what} is not finite at step {run.position.step + 1} ({run.position.stage}); the weights were not "
-            f"touched. Studies in the batch: {', '.join(ids)}. Look at their films with 'mrg data check', or lower train.lr"
+            f"touched. Studies in the batch: {', '.join(ids)}. Look at their films, or lower train.lr"
         )
 
 
@@ -270,7 +279,9 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
     journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None)
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console)
-    run = Run(settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event())
+    run = Run(
+        settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event()
+    )
     return run, optimizer_state
 
 

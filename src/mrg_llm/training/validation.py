@@ -14,7 +14,7 @@ from torch import Tensor
 from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
-from mrg_llm.training.data import SplitData, TextBank, TensorBatch, on_device
+from mrg_llm.training.data import SplitData, TensorBatch, TextBank, on_device
 
 RECALL_AT = (1, 5, 10)
 

@@ -64,7 +64,7 @@ class Scene:
         finding = self.findings.get("effusion")
         if finding is None or finding.side not in (side, "bilateral"):
             return 0.0
-        return 1.4 + 10.5 * self.severity["effusion"]
+        return 2.1 + 9.8 * self.severity["effusion"]
 
     def rim(self, z: Array) -> Array:
         """Width of the free air of a pneumothorax at height z: less at the base."""
