@@ -17,6 +17,7 @@ class Projection(nn.Module):
     def __init__(self, config: ProjectionConfig, feature_width: int, width: int, embedding_std: float):
         super().__init__()
         self.config = config
+        self.map: nn.Module
         if config.hidden:
             self.map = nn.Sequential(
                 nn.Linear(feature_width, config.hidden), nn.GELU(), nn.Linear(config.hidden, width)

@@ -87,9 +87,9 @@ class explained:
             raise ModelSourceError(f"the {self.kind} model {self.source} is not there; give a folder, a hub id or "
                                    f"{' or '.join(WHEEL_MODELS)}")  # fmt: skip
 
-    def __exit__(self, kind, error, trace) -> bool:
+    def __exit__(self, kind, error, trace) -> None:
         if error is None or isinstance(error, ModelSourceError) or not isinstance(error, Exception):
-            return False
+            return
         name, text = type(error).__name__, str(error)
         if "Gated" in name or "gated" in text or "401" in text or "403" in text:
             raise ModelSourceError(
@@ -102,4 +102,3 @@ class explained:
                 f"({', '.join(WHEEL_MODELS)}) nor a local folder with config.json, and the hub did not give it "
                 "(offline, or no such id); fetch it once with 'hf download' and give the folder"
             ) from error
-        return False

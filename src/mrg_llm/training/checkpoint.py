@@ -143,7 +143,7 @@ def latest_checkpoint(run: Path) -> tuple[Position, dict[str, Tensor], dict[str,
     return None
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str]) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
     """The optimizer's state by parameter name, so that it needs no pickle."""
     return {
         f"{names[parameter]}|{key}": value.detach().cpu().contiguous()
