@@ -27,5 +27,8 @@ check: setup  ## format, lint, types, tests
 	$(BIN)/mypy
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
+bench: setup  ## scoring beside pycocoevalcap, side by side
+	$(BIN)/python benchmarks/scoring.py
+
 clean:
 	rm -rf $(VENV) $(DEMO) runs

@@ -6,22 +6,18 @@ MRG_FUZZ_MUTANTS sets how many (20,000 by default, some seconds); mutant number 
 from __future__ import annotations
 
 import os
-import sys
 import time
 import zlib
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "images"))
-from made import dicom, jpeg, jpeg2000, jpeg_dicom, png, ramp, rle, saved
-
 from mrg_llm.errors import ImageError
 from mrg_llm.images import decode
+from tests.images.made import dicom, jpeg, jpeg2000, jpeg_dicom, png, ramp, rle, saved
 
 MUTANTS = int(os.environ.get("MRG_FUZZ_MUTANTS", "20000"))
 SLOWEST_S = 5.0  # on a crowded machine; undamaged ones take a few milliseconds

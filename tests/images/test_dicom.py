@@ -5,7 +5,6 @@ import zlib
 import numpy as np
 import pydicom
 import pytest
-from made import dicom, dicom_set, encapsulated, jpeg2000, jpeg_dicom, ramp, rle, to_bytes
 from openjpeg.utils import encode_array
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -19,6 +18,7 @@ from pydicom.uid import (
 from mrg_llm.errors import ImageError
 from mrg_llm.images import read_film
 from mrg_llm.images.display import MISLABELLED
+from tests.images.made import dicom, dicom_set, encapsulated, jpeg2000, jpeg_dicom, ramp, rle, to_bytes
 
 STORED = ramp()
 FULL = {"WindowCenter": 2047.5, "WindowWidth": 4095, "VOILUTFunction": "LINEAR_EXACT"}  # 0..4095 becomes 0..1

@@ -5,12 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
-from made import jpeg, png, ramp
 from PIL import Image
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images import limits, read_film
 from mrg_llm.images.codestream import claimed_size
+from tests.images.made import jpeg, png, ramp
 
 
 def png_claiming(columns: int, rows: int, packed: bytes = b"") -> bytes:

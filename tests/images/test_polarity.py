@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from made import dicom, ramp
 
 from mrg_llm.images import read_film
 from mrg_llm.images.display import MISLABELLED
 from mrg_llm.images.pixels import to_square_uint8
 from mrg_llm.images.polarity import looks_negative
 from mrg_llm.studies import open_studies
+from tests.images.made import dicom, ramp
 
 
 def chest(side: int = 96) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from made import jpeg, png, ramp, saved
 from PIL import Image
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images import read_film
+from tests.images.made import jpeg, png, ramp, saved
 
 EIGHT = ramp(8).astype(np.uint8)
 

@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from made import dicom, png, ramp
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images import read_film, sandbox
 from mrg_llm.images.limits import DecodeLimits
 from mrg_llm.images.sandbox import Sandbox, read_film_untrusted
+from tests.images.made import dicom, png, ramp
 
 GOOD = png(ramp(16))
 

@@ -1,11 +1,11 @@
 """What a file is, is asked of its bytes."""
 
 import pytest
-from made import dicom, jpeg, png, ramp
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images import read_film, sniff
 from mrg_llm.images.sniff import HEAD_BYTES
+from tests.images.made import dicom, jpeg, png, ramp
 
 EIGHT = ramp(8).astype("uint8")
 
