@@ -178,6 +178,27 @@ def test_a_full_disk(mrg, folder, preset, tmp_path, monkeypatch):
     assert not [p for p in (tmp_path / "run").rglob("*") if "partial" in p.name]
 
 
+def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(mrg, folder, preset, tmp_path, monkeypatch):
+    import os
+    import signal
+
+    from mrg_llm.training import loop
+
+    step = loop.optimizer_step
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(*arguments)
+
+    arguments = ("train", "--data", f"iu-xray:{folder}", "--preset", preset, "--out", tmp_path / "run")
+    monkeypatch.setattr(loop, "optimizer_step", interrupted)
+    code, _, err = mrg(*arguments)
+    assert code == 130 and "stopped after step 1" in err and "--resume" in err
+    assert (tmp_path / "run" / "checkpoints" / "step-1").is_dir()
+    monkeypatch.setattr(loop, "optimizer_step", step)
+    assert mrg(*arguments, "--resume")[0] == 0
+
+
 def test_outputs_that_cannot_be_scored(mrg, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"id": "a", "prediction": "The heart is normal."}\n')

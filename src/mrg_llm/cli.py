@@ -1,6 +1,6 @@
 """The command line: verbs of a few lines. Heavy imports happen inside them, so `--help` is quick.
 
-Exit codes: 0 done; 2 the user's input is wrong (one sentence on standard error); 1 our own failure; 130 stopped by hand.
+Exit codes: 0 done; 2 the input is wrong (one sentence on standard error); 1 our own failure; 130 stopped by hand.
 """
 
 from __future__ import annotations

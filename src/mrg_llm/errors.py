@@ -8,7 +8,8 @@
     │   ├── CheckpointError     a run folder that is damaged or belongs to another model
     │   ├── ModelSourceError    an LLM or a vision encoder that cannot be had
     │   └── ResourceError       the disk is full, a file cannot be written
-    └── TrainingError           training had to stop: the command line exits with 1
+    ├── TrainingError           training had to stop: the command line exits with 1
+    └── StoppedError            stopped by hand, after a checkpoint: the command line exits with 130
 
 A message is one sentence or two for a person: what was given, what was expected, what to do. It never holds a
 patient's value: no tag contents, no report text. Study ids and file paths may be named.
@@ -53,3 +54,9 @@ class ResourceError(InputError):
 
 class TrainingError(MRGError):
     """Training stopped before it could do harm (a loss that is not finite, for example)."""
+
+
+class StoppedError(MRGError):
+    """Ctrl-C or SIGTERM: a checkpoint was written, and the message says how to go on."""
+
+    exit_code = 130

@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from mrg_llm.errors import DataError, TrainingError
+from mrg_llm.errors import DataError, StoppedError, TrainingError
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings
@@ -39,10 +39,6 @@ from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_paramete
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import Stage, make_stage, needs_texts, planned
 from mrg_llm.training.validation import prompt_statistics, report_losses, retrieval, written_reports
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM: a checkpoint was written; the message says how to go on."""
 
 
 @dataclass
@@ -70,7 +66,7 @@ def train(
     """Train all planned stages into the run folder `out`; returns it.
 
     start_from: a run whose trained weights this one starts with. Raises InputError for what the user can mend,
-    TrainingError when the loss is not finite, Interrupted after Ctrl-C.
+    TrainingError when the loss is not finite, StoppedError after Ctrl-C.
     """
     run, saved = open_run(settings, studies, out, resume, start_from, console)
     stages = planned(settings)
@@ -111,7 +107,7 @@ def train_stage(run: Run, name: str, saved: dict | None) -> None:
         if run.position.step % settings.train.checkpoint_every == 0 or run.stop.is_set() or step + 1 == steps:
             checkpoint(run, stage, bare(optimizer))
         if run.stop.is_set() and not (step + 1 == steps and name == planned(settings)[-1]):
-            raise Interrupted(f"stopped after step {run.position.step}; go on with the same command and --resume")
+            raise StoppedError(f"stopped after step {run.position.step}; go on with the same command and --resume")
         if out_of_patience(run):
             break
     if name != "generate":
