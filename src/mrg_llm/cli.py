@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from mrg_llm.progress import counting_bar
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -240,22 +242,6 @@ def open_data(spec: str):
     for note in studies.notes:
         typer.echo(f"note: {note}", err=True)
     return studies
-
-
-def counting_bar(title: str, total: int, console):
-    """A context that gives a function (done) -> None moving a progress bar."""
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    @contextmanager
-    def bar():
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(title, total=total)
-            yield lambda done: progress.update(task, completed=done)
-
-    return bar()
 
 
 def print_settings() -> None:

@@ -27,6 +27,12 @@ class DataSettings(Table):
 
     max_report_tokens: int = Field(120, ge=4, description="reports are cut to this many LLM tokens for training")
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
+    augment_copies: int = Field(
+        4, ge=1, description="augmented versions of a film, where what frozen encoder layers make of them is remembered"
+    )
+    remember_gib: float = Field(
+        4.0, ge=0, description="memory for what frozen encoder layers make of the films; what needs more is not kept"
+    )
 
 
 class TrainSettings(Table):

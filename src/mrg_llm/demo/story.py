@@ -63,7 +63,7 @@ def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: 
 
 
 def draw(folder: Path, studies: int, seed: int, side_px: int, console: Console) -> StudySet:
-    from mrg_llm.cli import counting_bar
+    from mrg_llm.progress import counting_bar
 
     if not (folder / "manifest.jsonl").is_file():
         with counting_bar("drawing", studies, console) as advance:
@@ -102,7 +102,7 @@ def with_variant(settings: Settings, variant: str) -> Settings:
 
 def write(out: Path, run: str, system: str, studies: Sequence[Study], console: Console) -> list[str]:
     """The system's test reports, from its predictions file where that is there already."""
-    from mrg_llm.cli import counting_bar
+    from mrg_llm.progress import counting_bar
     from mrg_llm.training.precision import is_bf16
 
     path = out / f"{system.replace(', ', '-').replace(' ', '-')}.jsonl"

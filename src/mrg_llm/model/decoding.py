@@ -30,7 +30,7 @@ def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list
     language = model.language
     inputs = model.llm_input(seen)
     tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
-    with language.deep_prompts(seen.deep, inputs.prompt_start):
+    with language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):
         ids_BT = language.model.generate(
             inputs_embeds=inputs.embeddings.to(language.dtype),
             attention_mask=inputs.mask,
