@@ -44,11 +44,11 @@ def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: 
     settings = load_settings(preset, [f"train.seed={seed}", *changes])
     with clock("drawing phantom studies"):
         phantoms = draw(out / "phantoms", studies, seed, settings.model.vision.side_px, console)
-    with clock("stage 1: aligning images and reports, once for both variants"):
-        aligned = train_once(out / "aligned", only(settings, "align_global"), phantoms, None, console)
+    with clock("stages 1 and 2: aligning images and reports, once for both variants"):
+        aligned = train_once(out / "aligned", only(settings, "align_global", "align_local"), phantoms, None, console)
     for variant in VARIANTS:
-        with clock(f"stages 2 and 3 with {variant} prompts"):
-            chosen = with_variant(only(settings, "align_local", "generate"), variant)
+        with clock(f"stage 3: writing with {variant} prompts"):
+            chosen = with_variant(only(settings, "generate"), variant)
             train_once(out / variant, chosen, phantoms, aligned, console)
     test = phantoms.split("test")[:TEST_STUDIES]
     with clock("writing the test reports"):

@@ -78,11 +78,13 @@ class MRGModel(nn.Module):
 
     def see(self, films_BWHW: Tensor, view_mask_BW: Tensor) -> Seen:
         """films (B, W, side, side) in 0..1, view_mask true where a view exists -> what the LLM will be shown."""
-        return self.shown(*self.vision(films_BWHW.flatten(0, 1).unsqueeze(1)), view_mask_BW)
+        patches, cls = self.vision(films_BWHW.flatten(0, 1).unsqueeze(1))
+        return self.shown(patches, cls, view_mask_BW)
 
     def see_from(self, below_BWTC: Tensor, view_mask_BW: Tensor) -> Seen:
         """The same from what the encoder's frozen layers made of the films (VisionEncoder.below)."""
-        return self.shown(*self.vision.above(below_BWTC.flatten(0, 1)), view_mask_BW)
+        patches, cls = self.vision.above(below_BWTC.flatten(0, 1))
+        return self.shown(patches, cls, view_mask_BW)
 
     def shown(self, patches: Tensor, cls: Tensor, view_mask_BW: Tensor) -> Seen:
         """Patch features (B*W, N, C) and class features (B*W, C) -> visual tokens and customized prompts."""

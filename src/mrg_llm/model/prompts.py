@@ -46,7 +46,8 @@ class Promptbook(nn.Module):
             self.customizer = Customizer(config, width, start_KD.shape[1])
         self.deep = None
         if config.deep:
-            self.deep = DeepPrompts(layer_scale_L, *start_KD.shape, config.width if self.customizer else 0)
+            K, D = start_KD.shape
+            self.deep = DeepPrompts(layer_scale_L, K, D, config.width if self.customizer else 0)
 
     def forward(
         self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor

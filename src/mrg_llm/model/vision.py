@@ -95,7 +95,7 @@ class VisionEncoder(Mixed):
         return self.backbone(pixel_values=pixels, **self.position_argument())
 
     def last_norm(self) -> nn.Module:
-        return getattr(self.backbone, LAST_NORM[self.backbone.config.model_type])
+        return getattr(self.backbone, LAST_NORM[str(self.backbone.config.model_type)])
 
     def parted(self, tokens_BTC: Tensor) -> tuple[Tensor, Tensor]:
         """Patch features (B, N, C) and class feature (B, C) of whatever the encoder returns."""
