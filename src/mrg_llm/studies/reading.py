@@ -13,7 +13,7 @@ from mrg_llm.studies.study import Note, Study, StudySet, View
 PROJECTIONS = ("frontal", "lateral")
 
 
-def study_of(id_: str, split: str | None, views: tuple[View, ...], report: str, sections: Mapping[str, str],
+def study_of(id_: str, split: str | None, views: tuple[View, ...], report: str | None, sections: Mapping[str, str],
              patient: str | None) -> Study:  # fmt: skip
     """A study with the sections that the source has; an empty section is None."""
     indication, comparison, impression = (
