@@ -125,8 +125,8 @@ def folder_rows(folder: Path) -> Iterator[Row]:
     shards = sorted(path for path in folder.rglob("*.parquet") if path not in tables)
     if not tables and not shards:
         raise DataError(
-            f"{folder} is no Hugging Face data set: looked for dataset_dict.json or state.json (save_to_disk), *.parquet "
-            "and metadata.csv, .jsonl or .parquet beside images"
+            f"{folder} is no Hugging Face data set: looked for dataset_dict.json or state.json (save_to_disk), "
+            "*.parquet, and metadata.csv, .jsonl or .parquet beside images"
         )
     if tables:
         return (row for path in tables for row in with_split(FORMATS[path.suffix](path), place_split(path, folder)))
