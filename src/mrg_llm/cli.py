@@ -23,6 +23,10 @@ data_app = typer.Typer(no_args_is_help=True, help="What a data set holds; what i
 app.add_typer(data_app, name="data")
 
 DataSpec = Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")]
+SplitBy = Annotated[
+    str | None,
+    typer.Option("--split-by", help="seed or seed:N deals studies by patient, 70/10/20, whatever the source says"),
+]
 Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
@@ -46,6 +50,7 @@ def demo(
 def train(
     out: Annotated[Path, typer.Option("--out", help="the run folder to write")] = Path("run"),
     data: Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")] = "",
+    split_by: SplitBy = None,
     preset: Annotated[str, typer.Option(help="a preset's name or a TOML file of yours")] = "iu-xray",
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the newest checkpoint in --out")] = False,
@@ -65,7 +70,7 @@ def train(
         print_settings()
         return
     chosen = load_settings(preset, changes or [])
-    studies = open_data(data)
+    studies = open_data(data, split_by=split_by, sections=chosen.data.sections, deidentified=chosen.data.deidentified)
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -86,6 +91,7 @@ def generate(
     data: DataSpec,
     out: Out = Path("predictions.jsonl"),
     split: Annotated[str, typer.Option(help="train, val or test")] = "val",
+    split_by: SplitBy = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="decoding, for example beams=3")
     ] = None,
@@ -98,11 +104,12 @@ def generate(
     from mrg_llm import runs
     from mrg_llm.settings import changed_decoding
 
-    studies = open_data(data).split(split)[:limit]
+    how = runs.reading(model, data, split_by)
+    studies = open_data(data, **how).split(split)[:limit]
     reporter = runs.load(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
-        runs.generate(reporter, studies, out, advance)
+        runs.generate(reporter, studies, out, advance, how["sections"])
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 
@@ -117,6 +124,7 @@ def score(
     data: Annotated[
         str | None, typer.Option("--data", help="KIND:ROOT; its training split gives the baselines")
     ] = None,
+    split_by: SplitBy = None,
     against: Annotated[list[Path] | None, typer.Option(help="other systems' outputs for the same studies")] = None,
     swapped: Annotated[
         Path | None, typer.Option(help="the same model's outputs for films swapped between studies")
@@ -135,8 +143,10 @@ def score(
 ) -> None:
     """Score reports under a named protocol, with intervals, baselines and diagnostics."""
     from mrg_llm.scored import score_files
+    from mrg_llm.studies.texts import sections_in
 
-    score_files(predictions, references, data and open_data(data), against or [], {"swapped": swapped, "blank": blank},
+    studies = open_data(data, split_by=split_by, sections=sections_in(predictions)) if data else None
+    score_files(predictions, references, studies, against or [], {"swapped": swapped, "blank": blank},
                 protocol, out, html, nearest, meteor, tokenizer, draws, seed)  # fmt: skip
 
 
@@ -169,15 +179,47 @@ def data_phantom(
 
 
 @data_app.command("info")
-def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by: SplitBy = None) -> None:
     """What a data set holds: studies, views and reports, and what its reader left out. Opens no film."""
     from mrg_llm.studies.check import describe
 
-    typer.echo(describe(open_data(data)))
+    typer.echo(describe(open_data(data, split_by=split_by)))
+
+
+@data_app.command("init")
+def data_init(
+    out: Annotated[Path, typer.Option("--out", help="the table to write, .csv or .jsonl, in a folder of its own")],
+) -> None:
+    """Write an example table of studies with its films, and a README that says what every column means."""
+    from mrg_llm.studies.example import write_example
+
+    table = write_example(out)
+    typer.echo(
+        f"{table}: three studies; {table.with_name('README.md')}: the columns. Next: mrg data info table:{table}"
+    )
+
+
+@data_app.command("import")
+def data_import(
+    annotation: Annotated[Path, typer.Argument(help="annotation file of R2Gen, R2GenGPT or PromptMRG")],
+    images: Annotated[Path, typer.Option(help="the folder its film paths are relative to")],
+    out: Annotated[Path, typer.Option("--out", help="the table to write, .jsonl")] = Path("studies.jsonl"),
+    merge: Annotated[bool, typer.Option("--merge", help="rows that share a study_id become one study")] = False,
+    split: Annotated[str | None, typer.Option(help="for a file without splits: train, val or test")] = None,
+) -> None:
+    """Turn another project's annotation file into a table, with counts of what was kept and what is missing."""
+    from rich.console import Console
+
+    from mrg_llm.studies.importing import import_annotation
+
+    with counting_bar("rows", None, Console(stderr=True)) as advance:
+        found = import_annotation(annotation, images, out, merge=merge, split=split, progress=advance)
+    typer.echo(found)
+    typer.echo(f"Next: mrg data check table:{out}")
 
 
 @data_app.command("check")
-def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by: SplitBy = None) -> None:
     """Open every film in a separate process and look for what would spoil a training; then the exit code is 2."""
     from rich.console import Console
 
@@ -185,7 +227,7 @@ def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
     from mrg_llm.images.sandbox import read_film_untrusted
     from mrg_llm.studies.check import check as check_studies
 
-    studies = open_data(data)
+    studies = open_data(data, split_by=split_by)
     with counting_bar("studies", len(studies), Console(stderr=True)) as advance:
         found = check_studies(studies, read_film_untrusted, advance)
     typer.echo(found)
@@ -232,17 +274,17 @@ def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     typer.echo("every file matches its SHA-256")
 
 
-def open_data(spec: str):
-    """A StudySet, with what its reader left out said on standard error."""
+def open_data(spec: str, **how):
+    """A StudySet, with what its reader left out said on standard error. how: as open_studies takes it."""
     from mrg_llm.studies import open_studies
 
-    studies = open_studies(spec)
+    studies = open_studies(spec, **how)
     for note in studies.notes:
         typer.echo(f"note: {note}", err=True)
     return studies
 
 
-def counting_bar(title: str, total: int, console):
+def counting_bar(title: str, total: int | None, console):
     """A context that gives a function (done) -> None moving a progress bar."""
     from contextlib import contextmanager
 

@@ -56,10 +56,32 @@ def saved_decoding(folder: Path) -> DecodeSettings:
     return Settings.model_validate_json(path.read_text()).decode if path.is_file() else DecodeSettings()
 
 
+def reading(run: str | Path, spec: str, split_by: str | None = None) -> dict[str, str | None]:
+    """How `open_studies` should read the data `spec` for this run: the sections it learned, and where it is the data
+    that it was trained on, the splits that it was trained with (else its training studies could pass for others).
+    """
+    folder = Path(run)
+    try:
+        sections = Settings.model_validate_json((folder / SETTINGS_FILE).read_text()).data.sections
+        trained = json.loads((folder / "data.json").read_text())
+    except (OSError, ValueError):  # no run, or a damaged one: loading it says so
+        return {"split_by": split_by, "sections": "findings"}
+    if split_by is None and same_source(spec, trained["source"]):
+        split_by = trained.get("split_by")
+    return {"split_by": split_by, "sections": sections}
+
+
+def same_source(spec: str, other: str) -> bool:
+    """Whether two KIND:ROOT mean the same place."""
+    (kind, _, root), (other_kind, _, other_root) = spec.partition(":"), other.partition(":")
+    return kind == other_kind and Path(root).expanduser().resolve() == Path(other_root).resolve()
+
+
 def generate(
-    reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None
-) -> Path:
-    """Write predictions.jsonl for these studies, whole or not at all."""
+    reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None,
+    sections: str = "findings",
+) -> Path:  # fmt: skip
+    """Write predictions.jsonl for these studies, whole or not at all. sections: the policy of their reports."""
     from mrg_llm.scoring.outputs import write_predictions
 
     if not studies:
@@ -73,7 +95,7 @@ def generate(
                 "split": study.split,
                 "prediction": report.text,
                 **({"reference": study.report} if study.report else {}),
-                "sections": ["findings"],
+                "sections": sections.split("+"),
                 "views": report.views,
                 "seconds": round(report.seconds, 4),
                 "tokens": report.tokens,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,7 +104,7 @@ class Reading:
         paths = cells(values.get("images"), "images", f"{row.where},")
         if paths and isinstance(paths[0], str):
             place = row.base.relative_to(self.path) if self.path.is_dir() else Path()
-            rule, id_ = "no id column, the film's path is the id", (place / paths[0]).with_suffix("").as_posix()
+            rule, id_ = "no id column, the film's path is the id", os.path.splitext(place / paths[0])[0]
         else:
             rule, id_ = "no id column, rows numbered", f"{row.split or 'row'}-{self.rows:06d}"
         self.notes.setdefault(rule, []).append(id_)
@@ -112,10 +113,8 @@ class Reading:
     def views(self, values: Mapping[str, Any], where: str, id_: str, base: Path) -> tuple[View, ...]:
         images = cells(values.get("images"), "images", where)
         names = cells(values.get("projection"), "projection", where, keep_empty=True)
-        if isinstance(values.get("images"), list):  # numbered columns, or a list with holes: films and names in step
-            names = [n for n, image in zip(names, values["images"], strict=False) if image] + names[
-                len(values["images"]) :
-            ]
+        if isinstance(given := values.get("images"), list):  # with holes, where image_2 is empty: keep in step
+            names = [name for name, image in zip(names, given, strict=False) if image] + names[len(given) :]
         if any(names) and len(names) != len(images):
             raise DataError(f"{where} names {len(images)} images but {len(names)} projections; give one for each")
         views = []

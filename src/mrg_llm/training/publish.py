@@ -36,6 +36,7 @@ def open_folder(out: Path, model: MRGModel, settings: Settings, studies: StudySe
     write_file(out / CONFIG_FILE, model.config.model_dump_json(indent=1).encode())
     write_file(out / SETTINGS_FILE, settings.model_dump_json(indent=1).encode())
     data = {"source": studies.source, "sha256": studies.fingerprint, "notes": [str(n) for n in studies.notes]}
+    data |= {"split_by": studies.split_by} if studies.split_by else {}
     data |= {split: len(studies.split(split)) for split in ("train", "val", "test")}
     write_file(out / DATA_FILE, json.dumps(data, indent=1).encode())
 
