@@ -199,6 +199,32 @@ def data_init(
     )
 
 
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="iu-xray")],
+    out: Annotated[Path, typer.Option("--out", help="the folder to fetch into; give it as iu-xray:FOLDER then")],
+    films: Annotated[str, typer.Option(help="png (1.4 GB), dicom (81 GB) or both")] = "png",
+    base: Annotated[str, typer.Option("--from", help="another server that has the same archives")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be fetched and how large it is")] = False,
+) -> None:
+    """Download a public data set, resuming whatever broke off, and unpack it. Its licence is said first."""
+    from rich.console import Console
+
+    from mrg_llm.errors import DataError
+    from mrg_llm.studies import fetching
+
+    if name != "iu-xray":
+        raise DataError(f"{name} cannot be fetched; iu-xray can (MIMIC-CXR needs an account at PhysioNet)")
+    typer.echo(fetching.LICENCE)
+    if dry_run:
+        for line in fetching.plan(out, films, base or fetching.BASE):
+            typer.echo(line)
+        return
+    with stages_bar(Console(stderr=True)) as told:
+        said = fetching.fetch_iu_xray(out, films, base or fetching.BASE, told)
+    typer.echo("\n".join([*said, f"Next: mrg data info iu-xray:{out}"]))
+
+
 @data_app.command("import")
 def data_import(
     annotation: Annotated[Path, typer.Argument(help="annotation file of R2Gen, R2GenGPT or PromptMRG")],
@@ -298,6 +324,33 @@ def counting_bar(title: str, total: int | None, console):
             yield lambda done: progress.update(task, completed=done)
 
     return bar()
+
+
+def stages_bar(console):
+    """A context that gives a function (what, done, all or None) -> None: a bar for each thing that is done."""
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    @contextmanager
+    def bars():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,}"),
+            TimeRemainingColumn(),
+        )
+        tasks: dict[str, TaskID] = {}
+        with Progress(*columns, console=console) as progress:
+
+            def told(what: str, done: int, total: int | None) -> None:
+                if what not in tasks:
+                    tasks[what] = progress.add_task(what, total=total)
+                progress.update(tasks[what], completed=done, total=total)
+
+            yield told
+
+    return bars()
 
 
 def print_settings() -> None:
