@@ -71,7 +71,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def gets(self, name):
         return [wanted for method, asked, wanted in self.asked if method == "GET" and asked == name]
@@ -236,6 +236,11 @@ class TestUnpack:
         assert "\n" not in str(caught.value)
         left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*"))
         assert left == ["a.tgz", "to", "to/mine"] and not (tmp_path.parent / "out").exists()
+
+    def test_a_python_without_the_filter_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.delattr(tarfile, "data_filter")
+        with pytest.raises(ResourceError, match=r"3\.11\.4"):
+            self.of(tmp_path, tgz({"a": b"1"}))
 
 
 class TestOpenI:

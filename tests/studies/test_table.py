@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mrg_llm.errors import DataError, ResourceError
 from mrg_llm.images import read_film
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.phantom import write_phantoms
+from tests.conftest import REPOSITORY
 
 COLUMNS = ("id", "images", "projection", "findings", "impression", "indication", "split", "patient", "labels")
 
@@ -247,6 +249,32 @@ def test_reading_depends_on_no_order(studies, tmp_path, order, seed, form):
     assert opened(tmp_path / f"mixed.{form}", split_by=f"seed:{seed}").fingerprint == shuffled.fingerprint
     homes = {(s.patient, s.split) for s in plain}
     assert len(homes) == 3  # p0, p1, p7: the two studies of p0 are together
+
+
+# -- the manual --------------------------------------------------------------------------------------------------------
+
+
+def test_the_manuals_examples(studies, tmp_path):
+    """docs/data.md: the CSV and the JSONL are the same study, and the hospital's export is read as it says."""
+    manual = (REPOSITORY / "docs" / "data.md").read_text()
+    head, row = re.search(r"^    (id,images,.*)\n    (a1,.*)$", manual, re.MULTILINE).groups()
+    line = " ".join(re.search(r'^    (\{"id": "a1".*)\n +(.*\}\})$', manual, re.MULTILINE).groups())
+    for name in ("front", "side"):
+        (tmp_path / "a1").mkdir(exist_ok=True)
+        (tmp_path / "a1" / f"{name}.dcm").write_bytes((tmp_path / studies[0]["images"][0]).read_bytes())
+    of_csv = opened(tmp_path / "a.csv", f"{head}\n{row}\n").studies[0]
+    assert of_csv.labels == {"Cardiomegaly": 0} and of_csv.impression == "No acute disease."
+    assert replace(of_csv, impression=None) == opened(tmp_path / "a.jsonl", line).studies[0]
+
+    columns = re.search(r"columns `(Accession;[^`]*)`", manual)[1]
+    rows = [f"e1;{image};{view};Clear.;70" for image, view in zip(studies[0]["images"], ("LL", "PA"), strict=True)]
+    found = opened(tmp_path / "export.csv", "\n".join([columns, *rows]))
+    assert [v.projection for v in found.studies[0].views] == ["frontal", "lateral"]
+    assert (found.studies[0].id, found.studies[0].report) == ("e1", "Clear.")
+    assert {note.rule for note in found.notes} == {
+        "several rows a study, taken as its views", "column not used",
+        "no split column, so in no split (--split-by seed deals)",
+    }  # fmt: skip
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -23,9 +23,11 @@ def unpack(
 ) -> int:
     """Unpack `archive` as `folder`; returns the number of files. A top folder of the same name is not doubled.
 
-    most_bytes: of all files together. progress: told (files done, None: how many there are, nobody knows). Raises DataError for what is refused,
-    ResourceError where the disk is the trouble; `folder` is then as it was.
+    most_bytes: of all files together. progress: told (files done, None: nobody knows how many there are). Raises
+    DataError for what is refused, ResourceError where the disk is the trouble; `folder` is then as it was.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise ResourceError("unpacking safely needs Python 3.11.4 or newer; update Python, what was fetched is kept")
     aside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
