@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mrg_llm.studies import open_studies
 from tests.test_bad_input import mrg, preset, refused  # noqa: F401  (fixtures)
 
 
@@ -79,15 +80,29 @@ def test_splits_are_dealt_and_a_run_remembers_how(mrg, tmp_path, table, preset):
         rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         assert code == 0 and len(rows) == counts[split] and "split dealt by patient with seed 1" in err
         assert all(row["sections"] == ["impression"] and row["reference"].startswith("Clear ") for row in rows)
+        assert {row["split_by"] for row in rows} == {"seed:1"}
+
+    code, _, err = mrg("score", tmp_path / "out.jsonl", "--data", f"table:{table}", "--no-nearest", "--no-meteor",
+                       "--draws", "10", "--out", tmp_path / "scores.json")  # fmt: skip
+    assert code == 0 and "split dealt by patient with seed 1" in err
+    assert json.loads((tmp_path / "scores.json").read_text())["baselines"]
+    refused(mrg(*arguments, "--split-by", "seed:2", *sections, "--resume"), "other studies, reports or splits")
 
 
 def test_data_of_another_place_keep_their_own_splits(tmp_path, table):
     from mrg_llm.runs import reading
 
+    trained = open_studies(f"table:{table}", split_by="seed:1")
     (tmp_path / "settings.json").write_text("{}")
-    (tmp_path / "data.json").write_text(json.dumps({"source": f"table:{table}", "split_by": "seed:1"}))
+    (tmp_path / "data.json").write_text(
+        json.dumps({"source": f"table:{table}", "split_by": "seed:1", "sha256": trained.fingerprint})
+    )
+    copy, other = tmp_path / "copy.csv", tmp_path / "other.csv"
+    copy.write_text(table.read_text())
+    other.write_text(table.read_text().replace("normal 3.", "normal."))
+    assert reading(tmp_path, f"table:{copy}")["split_by"] == "seed:1"
+    assert reading(tmp_path, f"table:{other}")["split_by"] is None
     same = f"table:{table.parent}/../{table.parent.name}/{table.name}"
     assert reading(tmp_path, same) == {"split_by": "seed:1", "sections": "findings"}
     assert reading(tmp_path, same, "seed:2")["split_by"] == "seed:2"
-    assert reading(tmp_path, f"table:{tmp_path / 'other.csv'}")["split_by"] is None
     assert reading(tmp_path / "no-run", same) == {"split_by": None, "sections": "findings"}

@@ -109,7 +109,7 @@ def generate(
     reporter = runs.load(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
-        runs.generate(reporter, studies, out, advance, how["sections"])
+        runs.generate(reporter, studies, out, advance, how)
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 
@@ -143,9 +143,10 @@ def score(
 ) -> None:
     """Score reports under a named protocol, with intervals, baselines and diagnostics."""
     from mrg_llm.scored import score_files
-    from mrg_llm.studies.texts import sections_in
+    from mrg_llm.studies.texts import reading_in
 
-    studies = open_data(data, split_by=split_by, sections=sections_in(predictions)) if data else None
+    how = reading_in(predictions)
+    studies = open_data(data, **how | ({"split_by": split_by} if split_by else {})) if data else None
     score_files(predictions, references, studies, against or [], {"swapped": swapped, "blank": blank},
                 protocol, out, html, nearest, meteor, tokenizer, draws, seed)  # fmt: skip
 

@@ -289,6 +289,21 @@ class TestOpenI:
         open_i_server.files["NLMCXR_png.tgz"] = good
         assert len(fetch_iu_xray(tmp_path, base=open_i_server.url)) == 2
 
+    def test_ended_between_unpacking_and_the_record(self, open_i_server, tmp_path, monkeypatch):
+        write = open_i.write_record
+
+        def ended(out, record):
+            if any("files" in entry for entry in record.values()):
+                raise KeyboardInterrupt
+            write(out, record)
+
+        monkeypatch.setattr(open_i, "write_record", ended)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_iu_xray(tmp_path, base=open_i_server.url)
+        monkeypatch.setattr(open_i, "write_record", write)
+        assert len(fetch_iu_xray(tmp_path, base=open_i_server.url)) == 2
+        assert open_i_server.gets("NLMCXR_reports.tgz") == [None]
+
     def test_folders_of_others_are_left_alone(self, open_i_server, tmp_path):
         (tmp_path / "NLMCXR_png").mkdir()
         (tmp_path / "NLMCXR_png" / "mine.png").write_text("mine")
@@ -304,6 +319,11 @@ class TestOpenI:
         assert {method for method, _, _ in open_i_server.asked} == {"HEAD"}
         fetch_iu_xray(tmp_path, base=open_i_server.url)
         assert "there already" in next(iter(plan(tmp_path, base=open_i_server.url)))
+
+    def test_a_plan_of_a_server_that_says_no_size(self, open_i_server, tmp_path):
+        open_i_server.length["NLMCXR_png.tgz"] = None
+        line = list(plan(tmp_path, base=open_i_server.url))[1]
+        assert "1,360,000,000 bytes (as others met it; the server does not say)" in line
 
     def test_a_plan_without_a_connection_says_so(self, tmp_path):
         lines = list(plan(tmp_path, "dicom", "http://127.0.0.1:9"))

@@ -6,7 +6,8 @@ import pytest
 
 from mrg_llm.errors import DataError, ResourceError
 from mrg_llm.studies import open_studies
-from mrg_llm.studies.importing import CHEXBERT, MORE, import_annotation
+from mrg_llm.studies.annotations import CHEXBERT, MORE
+from mrg_llm.studies.importing import import_annotation
 from mrg_llm.studies.phantom import write_phantoms
 
 
@@ -146,6 +147,13 @@ def test_what_is_missing_is_named_and_counted(put, imported, tmp_path):
     ]  # fmt: skip
     assert (tmp_path / "t.missing.txt").read_text().splitlines() == gone
     assert f"note: film missing: 3 ({gone[0]}" in str(found) and "        3  rows read" in str(found)
+
+
+def test_half_a_character_does_no_harm(put, imported):
+    row = iu(put, 1) | {"report": "Clear \ud800."}
+    row["image_path"].append("absent\udfff.png")
+    found, studies = imported([row], split="test")
+    assert studies.studies[0].report == "Clear ?." and len(found.touched["film missing"]) == 1
 
 
 GOOD = {"id": "a", "report": "Clear.", "image_path": ["a.png"]}

@@ -146,6 +146,22 @@ def test_what_is_missing_is_noted(studies, tmp_path):
     assert [v.projection for v in found.studies[1].views] == [None, "lateral"]
 
 
+def test_labels_in_their_forms(studies, tmp_path):
+    forms = (
+        "Edema=1;Fracture=",
+        '{"Edema": 1, "Fracture": null}',
+        {"Edema": 1.0, "Fracture": None},
+        ["Edema"],
+        3,
+        [0, 1],
+    )
+    rows = [{"id": f"a{n}", "images": studies[0]["images"], "labels": form} for n, form in enumerate(forms)]
+    found = opened(tmp_path / "a.jsonl", jsonl_text(rows))
+    both = {"Edema": 1, "Fracture": None}
+    assert [s.labels for s in found] == [both, both, both, {"Edema": 1}, None, None]
+    assert found.notes[0].rule == "labels are numbers without names, not used" and found.notes[0].ids == ("a4", "a5")
+
+
 # -- Hugging Face folders ----------------------------------------------------------------------------------------------
 
 
@@ -251,6 +267,12 @@ def test_reading_depends_on_no_order(studies, tmp_path, order, seed, form):
     assert len(homes) == 3  # p0, p1, p7: the two studies of p0 are together
 
 
+def test_half_a_character_does_no_harm(studies, tmp_path):
+    line = json.dumps(studies[0] | {"id": "a\ud800", "findings": "Clear \udfff lungs."})
+    found = opened(tmp_path / "a.jsonl", line)
+    assert (found.studies[0].id, found.studies[0].report) == ("a?", "Clear ? lungs.") and found.fingerprint
+
+
 # -- the manual --------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +314,7 @@ GOOD = {"id": "a1", "images": ["images/a.png"], "findings": "Clear."}
         ("id,imgs,findings\na1,x.png,Clear.\n", "'imgs'; was 'images' meant|no column 'images'.*'imgs'"),
         ("id,report,caption,image\na1,x,y,x.png\n", "'report' and 'caption', which both mean findings"),
         ("id,images,findings\na1,x.png\n", "line 2, has fewer cells"),
+        ("id,images,id\na1,x.png,a1\n", "the column 'id' more than once"),
         ("id,images,findings\na1,x.png,Clear, and more.\n", "line 2, has more cells.*quotes"),
         ("id,images,findings\n ,x.png,Clear.\n", "line 2, has an empty id"),
         ("id,images,split\na1,x.png,trian\n", "line 2, study a1, has a split that is none of train, val, test"),
@@ -322,7 +345,8 @@ def test_a_bad_csv_is_one_sentence(tmp_path, text, words):
         (json.dumps({**GOOD, "images": ["a\0b"]}), "study a1, must give its images as paths"),
         (json.dumps({**GOOD, "id": ["a"]}), "must have a text as its id"),
         (json.dumps({**GOOD, "split": 1}), "study a1, must have a text as its split"),
-        (json.dumps({**GOOD, "labels": [1]}), "study a1, has labels"),
+        (json.dumps({**GOOD, "labels": [["Edema"]]}), "study a1, has labels"),
+        (json.dumps({**GOOD, "labels": 0.5}), "study a1, has labels"),
         (json.dumps({**GOOD, "labels": {"Edema": "1"}}), "study a1, has labels"),
     ],
 )

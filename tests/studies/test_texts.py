@@ -12,7 +12,7 @@ from mrg_llm.errors import DataError
 from mrg_llm.settings import DataSettings
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import Study, StudySet
-from mrg_llm.studies.texts import DEIDENTIFIED, MARK, SECTIONS, sections_in, with_sections, without_marks
+from mrg_llm.studies.texts import DEIDENTIFIED, MARK, SECTIONS, reading_in, with_sections, without_marks
 
 
 def some(*texts, split="train"):
@@ -88,15 +88,17 @@ def test_unknown_policies():
         without_marks(some(), "mask")
 
 
-def test_predictions_say_their_sections(tmp_path):
+def test_predictions_say_how_their_data_were_read(tmp_path):
     path = tmp_path / "predictions.jsonl"
     for policy in SECTIONS:
         path.write_text(json.dumps({"id": "a", "prediction": "x", "sections": policy.split("+")}) + "\n")
-        assert sections_in(path) == policy
+        assert reading_in(path) == {"sections": policy, "split_by": None}
+    path.write_text('{"id": "a", "sections": ["findings"], "split_by": "seed:2"}')
+    assert reading_in(path) == {"sections": "findings", "split_by": "seed:2"}
     for other in ("", "{", "[]", '{"sections": "x"}', '{"sections": [1]}', '{"id": "a"}', "\xff"):
         path.write_text(other, encoding="latin-1")
-        assert sections_in(path) == "findings"
-    assert sections_in(tmp_path / "absent.jsonl") == "findings"
+        assert reading_in(path) == {"sections": "findings", "split_by": None}
+    assert reading_in(tmp_path / "absent.jsonl")["sections"] == "findings"
 
 
 def test_the_development_copy(shared_data):

@@ -70,6 +70,8 @@ def header(keys: Iterable[str], where: str, needs_id: bool = True) -> Header:
     found: dict[str, list[str]] = {}
     unknown: list[str] = []
     for key in keys:
+        if not plain(key):  # a spreadsheet's empty column
+            continue
         if numbered := NUMBERED.fullmatch(plain(key)):
             found.setdefault(NAMES[numbered[1]], []).append(key)
         elif plain(key) in NAMES:

@@ -1,14 +1,5 @@
 """`mrg data import`: the annotation file of another project, and a folder of films -> a table that `table:` reads.
 
-What is recognised, by its shape:
-
-    R2Gen, and all who took its files     {"train": [{"id", "report", "image_path": [...], "split"}], "val", "test"}
-      of IU X-ray                         id "CXR1_1_IM-0001"; two films a study
-      of MIMIC-CXR                        + "study_id", "subject_id"; id is the film's; one film a row
-    R2GenGPT                              R2Gen's files, unchanged
-    PromptMRG                             + "labels" (codes of 14 observations, of MIMIC-CXR 18), "clip_indices"
-      of IU X-ray                         a bare list: the whole set is its test set
-
 A row stays a row, since published scores count rows; `merge` makes one study of the rows that share a study_id. Reports
 are taken as they are. Film paths are looked for under the folder given, under files/ in it (PhysioNet's tree), and with
 another suffix (.jpg, .png, .dcm), since the same films are handed round in all three. Films that are not there are
@@ -19,27 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.studies.annotations import annotated, labels_of, parsed, shape_of
 from mrg_llm.studies.iu_xray import inside, uid_of
 from mrg_llm.studies.rows import SPLIT_NAMES
 from mrg_llm.studies.study import SPLITS, Note
 
-CHEXBERT = (
-    "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia",
-    "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices", "No Finding",
-)  # fmt: skip
-MORE = ("Aorta Abnormal", "Bone/Spine Abnormal", "Hemidiaphragm Abnormal", "Lung Volume Abnormal")
-"""PromptMRG's order of labels: CheXbert's 14, and 4 of its own in its file of MIMIC-CXR."""
-CODES = {0: None, 1: 1, 2: 0, 3: -1}  # blank, positive, negative, uncertain -> ours
 MISSING = "film missing"
 SUFFIXES = (".jpg", ".png", ".dcm", ".jpeg")
 
@@ -107,9 +91,9 @@ def import_annotation(
         if share := sum(row.get("split") == name for row in kept):
             found.counts[f"  in {name or 'no split'}"] = share
     found.counts["films"] = sum(len(row["images"]) for row in kept)
-    write_whole(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+    write_whole(out, "".join(json.dumps(row) + "\n" for row in kept))
     if missing := found.touched.get(MISSING):
-        write_whole(missing_list(out), "".join(f"{line}\n" for line in missing))
+        write_whole(missing_list(out), "".join(f"{path}\n" for path in missing).encode("utf-8", "replace").decode())
     return found
 
 
@@ -121,39 +105,6 @@ def missing_list(out: Path) -> Path:
 def free_id(id_: str, taken: dict[str, Any]) -> str:
     """ "a" -> "a-2", or the next that is free."""
     return next(name for name in (f"{id_}-{n}" for n in count(2)) if name not in taken)
-
-
-def shape_of(content: Any, annotation: Path) -> str:
-    """Whose file it is, in words. Raises DataError where it is nobody's that we know."""
-    lists = content if isinstance(content, dict) else {"": content}
-    first = next((rows[0] for rows in lists.values() if isinstance(rows, list) and rows), None)
-    if not isinstance(first, dict) or not {"id", "report", "image_path"} <= first.keys():
-        raise DataError(
-            f'{annotation} is no annotation file we know: {{"train": [{{"id", "report", "image_path"}}, ...], ...}} or '
-            "a list of such objects is (R2Gen, R2GenGPT, PromptMRG)"
-        )
-    paths = first["image_path"]
-    path = str(paths[0] if isinstance(paths, list) and paths else paths)
-    mimic = "subject_id" in first or re.match(r"(files/)?p1\d/p1\d{7}/s\d+/", path)
-    of = "MIMIC-CXR" if mimic else "IU X-ray" if uid_of(str(first["id"])) else "films of its own"
-    if "labels" in first or "clip_indices" in first:
-        return f"PromptMRG's annotation of {of}"
-    return f"R2Gen's annotation of {of} (R2GenGPT uses the same)"
-
-
-def annotated(content: Any, annotation: Path) -> Iterator[tuple[str | None, dict[str, Any], str]]:
-    """(split, row, place) for every row."""
-    lists = content if isinstance(content, dict) else {"": content}
-    for name, rows in lists.items():
-        if name and name not in SPLIT_NAMES:
-            raise DataError(f"{annotation} has a key {name!r}, but splits are {', '.join(SPLITS)}; rename or remove it")
-        if not isinstance(rows, list):
-            raise DataError(f"{annotation} must hold a list of studies under {name!r}")
-        for number, row in enumerate(rows):
-            where = f"{annotation}, {name}[{number}]"
-            if not isinstance(row, dict) or not {"id", "report", "image_path"} <= row.keys():
-                raise DataError(f"{where} must be an object with id, report and image_path")
-            yield SPLIT_NAMES.get(name), row, where
 
 
 def study_row(
@@ -195,20 +146,6 @@ def film_of(images: Path, path: str) -> Path | None:
     return None
 
 
-def labels_of(row: dict[str, Any], where: str) -> dict[str, int | None] | None:
-    codes = row.get("labels")
-    if codes is None:
-        return None
-    names = (*CHEXBERT, *MORE)
-    if not isinstance(codes, list) or len(codes) not in (len(CHEXBERT), len(names)) or any(
-        isinstance(code, bool) or not isinstance(code, int) or code not in CODES for code in codes
-    ):  # fmt: skip
-        raise DataError(
-            f"{where} must have 14 or 18 labels, each 0 (blank), 1 (positive), 2 (negative) or 3 (uncertain)"
-        )
-    return {name: CODES[code] for name, code in zip(names, codes, strict=False)}
-
-
 def add_films(first: dict[str, Any], other: dict[str, Any], where: str) -> None:
     """One more row of a study. Raises DataError where it says something else."""
     for name in ("findings", "split", "patient"):
@@ -221,13 +158,6 @@ def shown(film: Path, out: Path) -> str:
     """Relative to the table's folder where the film lies under it, else absolute."""
     film, home = film.absolute(), out.absolute().parent
     return film.relative_to(home).as_posix() if film.is_relative_to(home) else str(film)
-
-
-def parsed(annotation: Path) -> Any:
-    try:
-        return json.loads(annotation.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{annotation} cannot be read as JSON ({type(error).__name__}); fetch it again") from error
 
 
 def write_whole(out: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,9 @@ def csv_rows(path: Path) -> Iterator[Row]:
             reader = csv.DictReader(file, delimiter=separator)
             if not head.strip():
                 raise DataError(f"{path} is empty; its first line must name the columns")
+            twice = [name for name, n in Counter(filter(None, reader.fieldnames or ())).items() if n > 1]
+            if twice:
+                raise DataError(f"{path} has the column {twice[0]!r} more than once; leave one out")
             for values in reader:
                 where = f"{path}, line {reader.line_num}"
                 if None in values or None in values.values():

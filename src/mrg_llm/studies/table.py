@@ -6,8 +6,6 @@ of one study, and must agree in everything else. The same rows in another order 
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,19 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError
+from mrg_llm.studies.cells import PROJECTIONS, cells, identifier, labels_of, split_of, text
 from mrg_llm.studies.columns import Header, header
 from mrg_llm.studies.embedded import film_file, films_folder
 from mrg_llm.studies.reading import with_what_is_there
-from mrg_llm.studies.rows import SPLIT_NAMES, Row, rows_of
-from mrg_llm.studies.study import SPLITS, Note, Study, StudySet, View
+from mrg_llm.studies.rows import Row, rows_of
+from mrg_llm.studies.study import Note, Study, StudySet, View
 
-PROJECTIONS = {
-    "frontal": "frontal", "pa": "frontal", "ap": "frontal", "antero-posterior": "frontal",
-    "postero-anterior": "frontal", "lateral": "lateral", "lat": "lateral", "ll": "lateral", "rl": "lateral",
-    "left lateral": "lateral",
-}  # fmt: skip
-"""What a projection may be called; anything else is unknown, and counted."""
-LABELS = {1: 1, 0: 0, -1: -1}
 TEXTS = ("findings", "impression", "indication", "comparison")
 
 
@@ -79,7 +71,7 @@ class Reading:
         patient = identifier(values.get("patient"), "patient", where)
         split = split_of(values.get("split"), where) or row.split
         return Study(id_, split, views, findings, impression, indication, comparison, patient,
-                     labels=labels_of(values.get("labels"), where))  # fmt: skip
+                     labels=self.labels(values.get("labels"), where, id_))  # fmt: skip
 
     def values(self, row: Row) -> dict[str, Any]:
         """The row under our names; numbered columns become lists."""
@@ -125,6 +117,13 @@ class Reading:
             views.append(View(self.film(image, where, base), projection))
         return tuple(views)
 
+    def labels(self, value: Any, where: str, id_: str) -> dict[str, int | None] | None:
+        """Class numbers, as many a data set has them, name nothing: they are left out and counted."""
+        if isinstance(value, int) or (isinstance(value, list) and value and all(isinstance(v, int) for v in value)):
+            self.notes.setdefault("labels are numbers without names, not used", []).append(id_)
+            return None
+        return labels_of(value, where)
+
     def film(self, image: Any, where: str, base: Path) -> Path:
         if isinstance(image, Mapping):  # how Arrow stores an image: {"bytes", "path"}
             if isinstance(image.get("bytes"), bytes) and image["bytes"]:
@@ -150,70 +149,3 @@ def joined(first: Study, other: Study, there: str, here: str) -> Study:
 def view_order(view: View) -> tuple[bool, bool, str]:
     """Frontal first, then lateral, then by path: rows may come in any order."""
     return view.projection != "frontal", view.projection != "lateral", str(view.path)
-
-
-def cells(value: Any, name: str, where: str, keep_empty: bool = False) -> list[Any]:
-    """A cell with `;`, a list, or one value -> a list."""
-    if absent(value):
-        return []
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(";")] if ";" in value else [value.strip()]
-    if isinstance(value, (Mapping, bytes)):
-        value = [value]
-    if not isinstance(value, list) or any(isinstance(part, (int, list, bool)) for part in value):
-        raise DataError(f"{where} must give {name} as a text or a list of texts")
-    value = [None if absent(part) else part for part in value]
-    return value if keep_empty else [part for part in value if part]
-
-
-def text(value: Any, name: str, where: str) -> str | None:
-    if absent(value):
-        return None
-    if not isinstance(value, str):
-        raise DataError(f"{where} must have a text as its {name}")
-    return value.strip() or None
-
-
-def identifier(value: Any, name: str, where: str) -> str | None:
-    """A text or a whole number, as a text."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float) and value.is_integer():  # a column of numbers with a hole in it
-        return str(int(value))
-    return text(value, name, f"{where}," if not where.endswith(",") else where)
-
-
-def split_of(value: Any, where: str) -> str | None:
-    word = (text(value, "split", where) or "").lower()
-    if not word:
-        return None
-    if word not in SPLIT_NAMES:
-        raise DataError(f"{where} has a split that is none of {', '.join(SPLITS)}; correct it or leave it empty")
-    return SPLIT_NAMES[word]
-
-
-def labels_of(value: Any, where: str) -> dict[str, int | None] | None:
-    """ "Edema=1;Pneumothorax=0", an object, or an object as JSON text."""
-    if absent(value):
-        return None
-    if isinstance(value, str):
-        try:
-            pairs = (part.rpartition("=") for part in value.split(";") if part.strip())
-            value = json.loads(value) if value.lstrip().startswith("{") else {
-                name.strip(): float(number) if number.strip() else None for name, _, number in pairs}  # fmt: skip
-        except ValueError:
-            value = None
-    if not isinstance(value, Mapping) or not all(known_label(name, number) for name, number in value.items()):
-        raise DataError(f"{where} has labels that are not NAME=1, NAME=0, NAME=-1 or NAME= (separated by ;)")
-    return {name: None if number is None else LABELS[number] for name, number in value.items()}
-
-
-def known_label(name: Any, number: Any) -> bool:
-    return isinstance(name, str) and bool(name) and (number is None or (not isinstance(number, (str, list, dict))
-                                                                        and number in LABELS))  # fmt: skip
-
-
-def absent(value: Any) -> bool:
-    """None, NaN and blank texts: an empty cell, as any program writes it."""
-    return value is None or (isinstance(value, float) and math.isnan(value)) or (
-        isinstance(value, str) and not value.strip())  # fmt: skip

@@ -77,14 +77,16 @@ def without_marks(studies: StudySet, policy: str) -> StudySet:
     return replace(studies, studies=tuple(kept), notes=(*studies.notes, *(note for note in notes if note.ids)))
 
 
-def sections_in(predictions: Path) -> str:
-    """The sections policy that a predictions.jsonl of ours was written with; "findings" where it does not say."""
+def reading_in(predictions: Path) -> dict[str, str | None]:
+    """How `open_studies` read the data that a predictions.jsonl of ours is about, as far as its first line says so."""
+    how: dict[str, str | None] = {"sections": "findings", "split_by": None}
     try:
         with predictions.open(encoding="utf-8") as file:
-            policy = "+".join(json.loads(file.readline())["sections"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "findings"
-    return policy if policy in SECTIONS else "findings"
+            row = json.loads(file.readline())
+        sections, split_by = "+".join(row["sections"]), row.get("split_by")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return how
+    return how | ({"sections": sections} if sections in SECTIONS else {}) | {"split_by": split_by and str(split_by)}
 
 
 def tidy(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save as tensor_bytes
 
-from mrg_llm.errors import CheckpointError, InputError, SettingsError
+from mrg_llm.errors import CheckpointError, DataError, InputError, SettingsError
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
 from mrg_llm.settings import Settings
@@ -29,6 +29,15 @@ def refuse_other_run(out: Path, settings: Settings, resume: bool) -> None:
         return
     if path.exists() and Settings.model_validate_json(path.read_text()) != settings:
         raise SettingsError(f"{out} was started with other settings; resume with the same preset and --set values")
+
+
+def refuse_other_data(out: Path, studies: StudySet) -> None:
+    """A run is not resumed on other studies, or on the same ones in other splits."""
+    path = out / DATA_FILE
+    if path.is_file() and json.loads(path.read_text())["sha256"] != studies.fingerprint:
+        raise DataError(
+            f"{out} was started on other studies, reports or splits; resume with the same --data and --split-by"
+        )
 
 
 def open_folder(out: Path, model: MRGModel, settings: Settings, studies: StudySet) -> None:

@@ -69,7 +69,8 @@ def plan(out: Path, films: str = "png", base: str = BASE) -> Iterator[str]:
             yield f"{url}: there already ({out / archive.folder})"
             continue
         try:
-            bytes_, source = ask(url).bytes, "by the server"
+            bytes_ = ask(url).bytes
+            source = "by the server" if bytes_ else "as others met it; the server does not say"
         except DataError as error:
             bytes_, source = None, f"as others met it; {error}"
         total += bytes_ or archive.about_bytes
@@ -107,6 +108,8 @@ def fetch_iu_xray(
                 f"{path} has another SHA-256 than when it was first fetched ({out / 'archives' / 'fetched.json'} says "
                 f"{known[:12]}...); remove the file that is wrong and fetch again"
             )
+        if not known:  # so that a folder that is half of ours is known for ours, should this call be ended here
+            write_record(out, record | {archive.name: {"url": address(base, archive)}})
         files = unpack(path, out / archive.folder, archive.most_bytes, partial(told, f"unpacking {archive.name}"))
         entry = {"url": address(base, archive), "bytes": path.stat().st_size, "sha256": digest, "files": files}
         write_record(out, record | {archive.name: entry})
