@@ -369,6 +369,14 @@ def test_broken_parquet_and_hugging_face_folders(tmp_path):
     pytest.importorskip("pyarrow")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         opened(tmp_path / "a.parquet", "PAR1 it is not")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "b.parquet", compression="none", use_dictionary=False)
+    content = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(content.replace(b"Clear.", b"Cl\xff\xfer."))
+    with pytest.raises(DataError, match=r"cannot be read as Parquet \(UnicodeDecodeError\)"):
+        opened(tmp_path / "b.parquet")
     pytest.importorskip("datasets")
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "dataset_dict.json").write_text('{"splits": ["train"]}')

@@ -109,7 +109,7 @@ def parquet_rows(path: Path, base: Path | None = None, split: str | None = None)
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}, row {number}", values, base or path.parent, split)
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as Parquet ({type(error).__name__}); write it again") from error
 
 
@@ -145,16 +145,16 @@ def saved_rows(folder: Path) -> Iterator[Row]:
         raise DataError(f"reading {folder} needs datasets: pip install 'mrg-llm[datasets]'") from error
     try:
         loaded = datasets.load_from_disk(str(folder))
-    except Exception as error:  # whatever it raises, the folder is not what save_to_disk wrote
+        parts = loaded if isinstance(loaded, dict) else {"": loaded}
+        for name, part in parts.items():
+            number = 0
+            for batch in part.with_format("arrow").iter(batch_size=BATCH):  # bytes and paths: no image is decoded
+                for values in batch.to_pylist():
+                    number += 1
+                    where = f"{folder}{f', {name}' if name else ''}, row {number}"
+                    yield Row(where, values, folder, SPLIT_NAMES.get(name))
+    except Exception as error:  # whatever the library raises, the folder is not what save_to_disk wrote
         raise DataError(f"{folder} cannot be read by datasets ({type(error).__name__}); save it again") from error
-    parts = loaded if isinstance(loaded, dict) else {"": loaded}
-    for name, part in parts.items():
-        number = 0
-        for batch in part.with_format("arrow").iter(batch_size=BATCH):  # arrow: bytes and paths, no image is decoded
-            for values in batch.to_pylist():
-                number += 1
-                where = f"{folder}{f', {name}' if name else ''}, row {number}"
-                yield Row(where, values, folder, SPLIT_NAMES.get(name))
 
 
 def with_split(rows: Iterator[Row], split: str | None) -> Iterator[Row]:
