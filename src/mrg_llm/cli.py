@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.progress import counting_bar
+from mrg_llm.progress import counting_bar, stages_bar
 
 app = typer.Typer(
     add_completion=False,
@@ -25,6 +25,10 @@ data_app = typer.Typer(no_args_is_help=True, help="What a data set holds; what i
 app.add_typer(data_app, name="data")
 
 DataSpec = Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")]
+SplitBy = Annotated[
+    str | None,
+    typer.Option("--split-by", help="seed or seed:N deals studies by patient, 70/10/20, whatever the source says"),
+]
 Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
@@ -48,6 +52,7 @@ def demo(
 def train(
     out: Annotated[Path, typer.Option("--out", help="the run folder to write")] = Path("run"),
     data: Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")] = "",
+    split_by: SplitBy = None,
     preset: Annotated[str, typer.Option(help="a preset's name or a TOML file of yours")] = "iu-xray",
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the newest checkpoint in --out")] = False,
@@ -67,7 +72,7 @@ def train(
         print_settings()
         return
     chosen = load_settings(preset, changes or [])
-    studies = open_data(data)
+    studies = open_data(data, split_by=split_by, sections=chosen.data.sections, deidentified=chosen.data.deidentified)
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -88,6 +93,7 @@ def generate(
     data: DataSpec,
     out: Out = Path("predictions.jsonl"),
     split: Annotated[str, typer.Option(help="train, val or test")] = "val",
+    split_by: SplitBy = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="decoding, for example beams=3")
     ] = None,
@@ -100,11 +106,12 @@ def generate(
     from mrg_llm import runs
     from mrg_llm.settings import changed_decoding
 
-    studies = open_data(data).split(split)[:limit]
+    how = runs.reading(model, data, split_by)
+    studies = open_data(data, **how).split(split)[:limit]
     reporter = runs.load(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
-        runs.generate(reporter, studies, out, advance)
+        runs.generate(reporter, studies, out, advance, how)
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 
@@ -119,6 +126,7 @@ def score(
     data: Annotated[
         str | None, typer.Option("--data", help="KIND:ROOT; its training split gives the baselines")
     ] = None,
+    split_by: SplitBy = None,
     against: Annotated[list[Path] | None, typer.Option(help="other systems' outputs for the same studies")] = None,
     swapped: Annotated[
         Path | None, typer.Option(help="the same model's outputs for films swapped between studies")
@@ -137,8 +145,11 @@ def score(
 ) -> None:
     """Score reports under a named protocol, with intervals, baselines and diagnostics."""
     from mrg_llm.scored import score_files
+    from mrg_llm.studies.texts import reading_in
 
-    score_files(predictions, references, data and open_data(data), against or [], {"swapped": swapped, "blank": blank},
+    how = reading_in(predictions)
+    studies = open_data(data, **how | ({"split_by": split_by} if split_by else {})) if data else None
+    score_files(predictions, references, studies, against or [], {"swapped": swapped, "blank": blank},
                 protocol, out, html, nearest, meteor, tokenizer, draws, seed)  # fmt: skip
 
 
@@ -171,15 +182,73 @@ def data_phantom(
 
 
 @data_app.command("info")
-def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+def data_info(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by: SplitBy = None) -> None:
     """What a data set holds: studies, views and reports, and what its reader left out. Opens no film."""
     from mrg_llm.studies.check import describe
 
-    typer.echo(describe(open_data(data)))
+    typer.echo(describe(open_data(data, split_by=split_by)))
+
+
+@data_app.command("init")
+def data_init(
+    out: Annotated[Path, typer.Option("--out", help="the table to write, .csv or .jsonl, in a folder of its own")],
+) -> None:
+    """Write an example table of studies with its films, and a README that says what every column means."""
+    from mrg_llm.studies.example import write_example
+
+    table = write_example(out)
+    typer.echo(
+        f"{table}: three studies; {table.with_name('README.md')}: the columns. Next: mrg data info table:{table}"
+    )
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="iu-xray")],
+    out: Annotated[Path, typer.Option("--out", help="the folder to fetch into; give it as iu-xray:FOLDER then")],
+    films: Annotated[str, typer.Option(help="png (1.4 GB), dicom (81 GB) or both")] = "png",
+    base: Annotated[str, typer.Option("--from", help="another server that has the same archives")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be fetched and how large it is")] = False,
+) -> None:
+    """Download a public data set, resuming whatever broke off, and unpack it. Its licence is said first."""
+    from rich.console import Console
+
+    from mrg_llm.errors import DataError
+    from mrg_llm.studies import fetching
+
+    if name != "iu-xray":
+        raise DataError(f"{name} cannot be fetched; iu-xray can (MIMIC-CXR needs an account at PhysioNet)")
+    typer.echo(fetching.LICENCE)
+    if dry_run:
+        for line in fetching.plan(out, films, base or fetching.BASE):
+            typer.echo(line)
+        return
+    with stages_bar(Console(stderr=True)) as told:
+        said = fetching.fetch_iu_xray(out, films, base or fetching.BASE, told)
+    typer.echo("\n".join([*said, f"Next: mrg data info iu-xray:{out}"]))
+
+
+@data_app.command("import")
+def data_import(
+    annotation: Annotated[Path, typer.Argument(help="annotation file of R2Gen, R2GenGPT or PromptMRG")],
+    images: Annotated[Path, typer.Option(help="the folder its film paths are relative to")],
+    out: Annotated[Path, typer.Option("--out", help="the table to write, .jsonl")] = Path("studies.jsonl"),
+    merge: Annotated[bool, typer.Option("--merge", help="rows that share a study_id become one study")] = False,
+    split: Annotated[str | None, typer.Option(help="for a file without splits: train, val or test")] = None,
+) -> None:
+    """Turn another project's annotation file into a table, with counts of what was kept and what is missing."""
+    from rich.console import Console
+
+    from mrg_llm.studies.importing import import_annotation
+
+    with counting_bar("rows", None, Console(stderr=True)) as advance:
+        found = import_annotation(annotation, images, out, merge=merge, split=split, progress=advance)
+    typer.echo(found)
+    typer.echo(f"Next: mrg data check table:{out}")
 
 
 @data_app.command("check")
-def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
+def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by: SplitBy = None) -> None:
     """Open every film in a separate process and look for what would spoil a training; then the exit code is 2."""
     from rich.console import Console
 
@@ -187,7 +256,7 @@ def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")]) -> None:
     from mrg_llm.images.sandbox import read_film_untrusted
     from mrg_llm.studies.check import check as check_studies
 
-    studies = open_data(data)
+    studies = open_data(data, split_by=split_by)
     with counting_bar("studies", len(studies), Console(stderr=True)) as advance:
         found = check_studies(studies, read_film_untrusted, advance)
     typer.echo(found)
@@ -234,11 +303,11 @@ def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     typer.echo("every file matches its SHA-256")
 
 
-def open_data(spec: str):
-    """A StudySet, with what its reader left out said on standard error."""
+def open_data(spec: str, **how):
+    """A StudySet, with what its reader left out said on standard error. how: as open_studies takes it."""
     from mrg_llm.studies import open_studies
 
-    studies = open_studies(spec)
+    studies = open_studies(spec, **how)
     for note in studies.notes:
         typer.echo(f"note: {note}", err=True)
     return studies

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mrg_llm.errors import CheckpointError, DataError
@@ -11,9 +11,10 @@ from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.modeling import MRGModel, read_config
 from mrg_llm.model.processing import Reporter
 from mrg_llm.settings import DecodeSettings, Settings
+from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import Study
 from mrg_llm.training.checkpoint import verify
-from mrg_llm.training.publish import SETTINGS_FILE
+from mrg_llm.training.publish import DATA_FILE, SETTINGS_FILE
 
 
 def load(
@@ -56,15 +57,41 @@ def saved_decoding(folder: Path) -> DecodeSettings:
     return Settings.model_validate_json(path.read_text()).decode if path.is_file() else DecodeSettings()
 
 
+def reading(run: str | Path, spec: str, split_by: str | None = None) -> dict[str, str | None]:
+    """How `open_studies` should read the data `spec` for this run: the sections it learned, and where it is the data
+    that it was trained on, the splits that it was trained with (else its training studies could pass for others).
+    """
+    folder = Path(run)
+    try:
+        learned = Settings.model_validate_json((folder / SETTINGS_FILE).read_text()).data
+        trained = json.loads((folder / DATA_FILE).read_text())
+    except (OSError, ValueError):  # no run, or a damaged one: loading it says so
+        return {"split_by": split_by, "sections": "findings"}
+    if split_by is None and trained.get("split_by"):
+        how = {"split_by": trained["split_by"], "sections": learned.sections, "deidentified": learned.deidentified}
+        if same_source(spec, trained["source"]) or open_studies(spec, **how).fingerprint == trained["sha256"]:
+            split_by = trained["split_by"]
+    return {"split_by": split_by, "sections": learned.sections}
+
+
+def same_source(spec: str, other: str) -> bool:
+    """Whether two KIND:ROOT mean the same place."""
+    (kind, _, root), (other_kind, _, other_root) = spec.partition(":"), other.partition(":")
+    return kind == other_kind and Path(root).expanduser().resolve() == Path(other_root).resolve()
+
+
 def generate(
-    reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None
-) -> Path:
-    """Write predictions.jsonl for these studies, whole or not at all."""
+    reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None,
+    how: Mapping[str, str | None] | None = None,
+) -> Path:  # fmt: skip
+    """Write predictions.jsonl for these studies, whole or not at all. how: as `reading` gave it."""
     from mrg_llm.scoring.outputs import write_predictions
 
     if not studies:
         raise DataError("there is no study to write a report for; check --split")
     decoding = reporter.decode.model_dump()
+    how = how or {}
+    split_by = {"split_by": how["split_by"]} if how.get("split_by") else {}
     rows = []
     for study, report in zip(studies, reporter.reports(studies, progress), strict=True):
         rows.append(
@@ -73,7 +100,8 @@ def generate(
                 "split": study.split,
                 "prediction": report.text,
                 **({"reference": study.report} if study.report else {}),
-                "sections": ["findings"],
+                **split_by,
+                "sections": (how.get("sections") or "findings").split("+"),
                 "views": report.views,
                 "seconds": round(report.seconds, 4),
                 "tokens": report.tokens,
@@ -91,5 +119,5 @@ def describe(run: str | Path) -> tuple[MRGConfig, list[str], dict]:
     folder = Path(run)
     changed = verify(folder)
     config = read_config(folder)
-    data = folder / "data.json"
+    data = folder / DATA_FILE
     return config, changed, json.loads(data.read_text()) if data.is_file() else {}

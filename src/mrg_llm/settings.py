@@ -26,6 +26,13 @@ class DataSettings(Table):
     """What is read, and how films are varied in training."""
 
     max_report_tokens: int = Field(120, ge=4, description="reports are cut to this many LLM tokens for training")
+    sections: Literal["findings", "impression", "findings-or-impression", "findings+impression"] = Field(
+        "findings", description="what of a report is learned and written; a study without it is left out"
+    )
+    deidentified: Literal["keep", "drop", "drop-sentence"] = Field(
+        "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, taken out, or with "
+        "their whole sentence; val and test keep theirs"
+    )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
     augment_copies: int = Field(
         4, ge=1, description="augmented versions of a film, where what frozen encoder layers make of them is remembered"

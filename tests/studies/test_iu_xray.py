@@ -194,9 +194,10 @@ class TestKaggle:
         )
         (tmp_path / "indiana_projections.csv").write_text(
             "uid,filename,projection\n1,1_IM-0001-4001.dcm.png,Frontal\n1,1_IM-0001-3001.dcm.png,Lateral\n"
+            "2,2_IM-0002-1001.dcm.png,Frontal\n"
         )
-        for n in (3001, 4001):
-            film(tmp_path / folder / f"1_IM-0001-{n}.dcm.png")
+        for name in ("1_IM-0001-3001", "1_IM-0001-4001", "2_IM-0002-1001"):
+            film(tmp_path / folder / f"{name}.dcm.png")
         studies = open_studies(f"iu-xray:{tmp_path}")
         assert [(s.id, s.report, s.impression, s.patient) for s in studies] == [
             ("CXR1", "Lungs are clear.", "Normal", "1")

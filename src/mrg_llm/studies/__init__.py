@@ -15,26 +15,43 @@ __all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
 READERS = {  # kind -> module:function, which takes the folder
     "iu-xray": "iu_xray:read_iu_xray",
     "phantom": "phantom:read_phantoms",
+    "table": "table:read_table",
 }
+FILES = ("table",)  # kinds whose reader takes a file as well
 
 
-def open_studies(spec: str, *, keep_splits: bool = True) -> StudySet:
-    """The studies of a source given as KIND:ROOT, for example "iu-xray:data/iu_xray".
+def open_studies(
+    spec: str,
+    *,
+    keep_splits: bool = True,
+    split_by: str | None = None,
+    sections: str = "findings",
+    deidentified: str = "keep",
+) -> StudySet:
+    """The studies of a source given as KIND:ROOT, for example "iu-xray:data/iu_xray" or "table:mine.csv".
 
     keep_splits: False forgets the source's split (every study's is None), for whoever deals the studies anew.
-    Raises DataError for an unknown kind, a missing folder, or a source that is not what its kind says.
+    split_by: "seed" or "seed:N" deals them by patient, whatever the source says (splits.py). sections, deidentified:
+    which text a study's report is (texts.py). Raises DataError for an unknown kind, a missing folder, or a source that
+    is not what its kind says.
     """
+    from mrg_llm.studies.splits import dealt_by
+    from mrg_llm.studies.texts import with_sections, without_marks
+
     kind, colon, root = spec.partition(":")
     if not colon or kind not in READERS:
         known = ", ".join(f"{name}:PATH" for name in READERS)
         raise DataError(f"{spec or 'nothing'} was given as data, but it must read KIND:PATH, one of {known}")
     folder = Path(root).expanduser()
-    if not root or not folder.is_dir():
-        raise DataError(f"{root or 'an empty path'} is not a folder; give the folder of the {kind} data")
+    if not root or not (folder.is_dir() or (kind in FILES and folder.is_file())):
+        what = "file or folder" if kind in FILES else "folder"
+        raise DataError(f"{root or 'an empty path'} is not a {what}; give the {what} of the {kind} data")
     studies = reader(kind)(folder)
-    if keep_splits:
-        return studies
-    return replace(studies, studies=tuple(replace(study, split=None) for study in studies))
+    if split_by:
+        studies = dealt_by(split_by, studies)
+    if not keep_splits:
+        studies = replace(studies, studies=tuple(replace(study, split=None) for study in studies))
+    return without_marks(with_sections(studies, sections), deidentified)
 
 
 def reader(kind: str) -> Callable[[Path], StudySet]:

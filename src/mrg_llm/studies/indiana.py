@@ -1,13 +1,12 @@
-"""The other two layouts of IU X-ray: Open-i's XML files with PNGs, and Kaggle's two tables.
+"""The other two layouts of IU X-ray: Open-i's XML files with PNGs or DICOM, and Kaggle's two tables.
 
 Neither carries a split. R2Gen's is taken by study number where its annotation is at hand; else studies are dealt to
 train, val and test by their number (7 : 1 : 2), the same on every machine but not R2Gen's, and a note says so. The
-report is the findings section; a study without one is left out.
+report is the findings section; which sections a run learns says a policy (texts.py), which leaves out what lacks them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -15,23 +14,25 @@ from xml.etree import ElementTree
 
 from mrg_llm.errors import DataError
 from mrg_llm.studies.reading import known_projection, study_of, table, with_what_is_there
-from mrg_llm.studies.study import SPLITS, Note, Study, StudySet, View
+from mrg_llm.studies.splits import split_for
+from mrg_llm.studies.study import Note, Study, StudySet, View
 
-SHARES = (0.7, 0.1, 0.2)  # of train, val and test, as R2Gen's
-SEED = 0
 SECTIONS = ("indication", "comparison", "findings", "impression")
 
 
 def read_open_i(root: Path, splits: Mapping[str, str] | None = None) -> StudySet:
-    """ecgen-radiology/*.xml and the pictures they name, in NLMCXR_png/ (or images/). Projections are not in it."""
-    images = first_folder(root, ("NLMCXR_png", "images"))
+    """ecgen-radiology/*.xml and the pictures they name, in NLMCXR_png/ (or images/), else in NLMCXR_dcm/.
+
+    Projections are not in it.
+    """
+    images = first_folder(root, ("NLMCXR_png", "images", "NLMCXR_dcm"))
     files = sorted((root / "ecgen-radiology").glob("*.xml"), key=lambda path: (len(path.stem), path.stem))
     if not files:
         raise DataError(f"{root / 'ecgen-radiology'} holds no XML files; unpack NLMCXR_reports.tgz there")
     rows = {}
     for file in files:
         uid, names, sections = parsed(file)
-        rows[uid] = (tuple(View(images / f"{name}.png") for name in names), sections)
+        rows[uid] = (tuple(View(images / file_of(name, images)) for name in names), sections)
     return dealt(f"iu-xray:{root}", rows, splits)
 
 
@@ -49,6 +50,14 @@ def read_kaggle(root: Path, splits: Mapping[str, str] | None = None) -> StudySet
     return dealt(f"iu-xray:{root}", {row["uid"]: (tuple(views[row["uid"]]), row) for row in reports}, splits)
 
 
+def file_of(name: str, images: Path) -> str:
+    """ "CXR1_1_IM-0001-3001" is a PNG of that name, or 1/1_IM-0001-3001.dcm among the DICOM files."""
+    if images.name != "NLMCXR_dcm":
+        return f"{name}.png"
+    folder, _, rest = name.removeprefix("CXR").partition("_")
+    return f"{folder}/{rest}.dcm"
+
+
 def dealt(
     source: str, rows: Mapping[str, tuple[tuple[View, ...], Mapping[str, str]]], splits: Mapping[str, str] | None
 ) -> StudySet:
@@ -57,23 +66,20 @@ def dealt(
     without: list[str] = []
     for uid, (views, sections) in rows.items():
         findings = (sections.get("findings") or "").strip()
-        if findings:
-            split = split_of(uid) if splits is None else splits.get(uid)
-            studies.append(study_of(f"CXR{uid}", split, views, findings, sections, uid))
+        if findings or (sections.get("impression") or "").strip():
+            split = split_for(uid) if splits is None else splits.get(uid)
+            studies.append(study_of(f"CXR{uid}", split, views, findings or None, sections, uid))
         else:
             without.append(f"CXR{uid}")
     if splits is None:
         rule, touched = "split dealt by study number, not R2Gen's (put its annotation.json here)", studies
     else:
         rule, touched = "not in annotation.json, so in no split", [s for s in studies if s.split is None]
-    notes = [Note(rule, tuple(s.id for s in touched)), Note("no findings section, study left out", tuple(without))]
+    notes = [
+        Note(rule, tuple(s.id for s in touched)),
+        Note("neither findings nor impression, study left out", tuple(without)),
+    ]
     return with_what_is_there(source, studies, [note for note in notes if note.ids])
-
-
-def split_of(uid: str) -> str:
-    """The split of a study: a function of its number alone, so that a part of the data deals as the whole."""
-    place = int.from_bytes(hashlib.sha256(f"{SEED}:{uid}".encode()).digest()[:8]) / 2**64
-    return SPLITS[0] if place < SHARES[0] else SPLITS[1] if place < SHARES[0] + SHARES[1] else SPLITS[2]
 
 
 def parsed(file: Path) -> tuple[str, list[str], dict[str, str]]:

@@ -13,7 +13,7 @@ from mrg_llm.studies.study import Note, Study, StudySet, View
 PROJECTIONS = ("frontal", "lateral")
 
 
-def study_of(id_: str, split: str | None, views: tuple[View, ...], report: str, sections: Mapping[str, str],
+def study_of(id_: str, split: str | None, views: tuple[View, ...], report: str | None, sections: Mapping[str, str],
              patient: str | None) -> Study:  # fmt: skip
     """A study with the sections that the source has; an empty section is None."""
     indication, comparison, impression = (
@@ -28,7 +28,7 @@ def with_what_is_there(source: str, studies: Sequence[Study], notes: Sequence[No
     incomplete: list[str] = []
     bare: list[str] = []
     for study in studies:
-        there = tuple(view for view in study.views if view.path.is_file())
+        there = tuple(view for view in study.views if is_file(view.path))
         if there:
             kept.append(replace(study, views=there))
         if len(there) < len(study.views) or not there:
@@ -40,6 +40,14 @@ def with_what_is_there(source: str, studies: Sequence[Study], notes: Sequence[No
         Note("no image file, study left out", tuple(bare)),
     )
     return StudySet(source, tuple(kept), (*notes, *(note for note in found if note.ids)))
+
+
+def is_file(path: Path) -> bool:
+    """False as well for what no file can be called (a name that is too long, for example)."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def known_projection(value: str | None) -> str | None:

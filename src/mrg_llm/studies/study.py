@@ -48,7 +48,8 @@ class Study:
     """One visit: its views, and its report where there is one.
 
     report: the text the model learns to write (by default the findings section). truth: the findings that are really
-    there, known for phantom studies only; an empty tuple means a normal study, None means unknown.
+    there, known for phantom studies only; an empty tuple means a normal study, None means unknown. labels: observation
+    -> 1 present, 0 absent, -1 uncertain, None not mentioned, where the source brings them.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Study:
     comparison: str | None = None
     patient: str | None = None
     truth: tuple[Finding, ...] | None = None
+    labels: Mapping[str, int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,15 @@ class Note:
 
 @dataclass(frozen=True)
 class StudySet:
-    """All studies of one source, in the order of its files, with a note for everything left out."""
+    """All studies of one source, in the order of its files, with a note for everything left out.
+
+    split_by: "seed:N" where the studies were dealt anew (splits.py), None where the splits are the source's.
+    """
 
     source: str
     studies: tuple[Study, ...]
     notes: tuple[Note, ...] = ()
+    split_by: str | None = None
 
     def __len__(self) -> int:
         return len(self.studies)

@@ -256,6 +256,7 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
     """Load the model, the data and, on resume, the newest sound checkpoint."""
     saved = latest_checkpoint(out) if resume else None
     publish.refuse_other_run(out, settings, resume)
+    publish.refuse_other_data(out, studies)
     seed_everything(settings.train.seed, 0)
     accelerator = Accelerator(log_with=list(settings.train.trackers) or None, project_dir=str(out))
     bf16 = is_bf16(settings.train.precision, accelerator.device.type)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save as tensor_bytes
 
-from mrg_llm.errors import CheckpointError, InputError, SettingsError
+from mrg_llm.errors import CheckpointError, DataError, InputError, SettingsError
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
 from mrg_llm.settings import Settings
@@ -31,11 +31,21 @@ def refuse_other_run(out: Path, settings: Settings, resume: bool) -> None:
         raise SettingsError(f"{out} was started with other settings; resume with the same preset and --set values")
 
 
+def refuse_other_data(out: Path, studies: StudySet) -> None:
+    """A run is not resumed on other studies, or on the same ones in other splits."""
+    path = out / DATA_FILE
+    if path.is_file() and json.loads(path.read_text())["sha256"] != studies.fingerprint:
+        raise DataError(
+            f"{out} was started on other studies, reports or splits; resume with the same --data and --split-by"
+        )
+
+
 def open_folder(out: Path, model: MRGModel, settings: Settings, studies: StudySet) -> None:
     """What does not change while training goes on."""
     write_file(out / CONFIG_FILE, model.config.model_dump_json(indent=1).encode())
     write_file(out / SETTINGS_FILE, settings.model_dump_json(indent=1).encode())
     data = {"source": studies.source, "sha256": studies.fingerprint, "notes": [str(n) for n in studies.notes]}
+    data |= {"split_by": studies.split_by} if studies.split_by else {}
     data |= {split: len(studies.split(split)) for split in ("train", "val", "test")}
     write_file(out / DATA_FILE, json.dumps(data, indent=1).encode())
 
