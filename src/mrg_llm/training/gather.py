@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 
@@ -11,18 +12,28 @@ def gather_rows(rows: Tensor) -> Tensor:
 
     Processes may hold different numbers of rows.
     """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not (dist.is_available() and dist.is_initialized()):
         return rows
-    from torch.distributed.nn.functional import all_gather
-
-    world = torch.distributed.get_world_size()
-    sizes = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world)]
-    torch.distributed.all_gather(sizes, torch.tensor([len(rows)], device=rows.device))
+    sizes = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, torch.tensor([len(rows)], device=rows.device))
     longest = max(int(s) for s in sizes)
     padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
-    if rows.is_floating_point():
-        parts = all_gather(padded)
-    else:
-        parts = [torch.zeros_like(padded) for _ in range(world)]
-        torch.distributed.all_gather(parts, padded)
+    parts = _Gather.apply(padded).split(longest)
     return torch.cat([part[: int(size)] for part, size in zip(parts, sizes, strict=True)])
+
+
+class _Gather(torch.autograd.Function):
+    """Every process holds all rows and the same loss of them, so a row's gradient is the sum over processes; data
+    parallel training then takes the mean over processes of what each gives its own rows."""
+
+    @staticmethod
+    def forward(context, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.contiguous()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]

@@ -18,17 +18,16 @@ PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow", "pydicom")
 
 
 class Journal:
-    """One JSON object a line; opened for appending, cut back to a checkpoint's step when a run is resumed."""
+    """One JSON object a line; opened for appending, cut back to a checkpoint's step when a run is resumed.
 
-    def __init__(self, path: Path, header: Mapping[str, Any], resume_at: int | None):
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [] if resume_at is None or not path.exists() else lines_until(path, resume_at)
-        kept.append(json.dumps({"event": "start" if resume_at is None else "resume", **header}))
-        aside = path.with_suffix(".partial")
-        aside.write_text("".join(line + "\n" for line in kept))
-        aside.rename(path)
-        self.stream = path.open("a")
+    Of several processes one writes; `silent` is for the others.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], resume_at: int | None, silent: bool = False):
+        self.path = Path(os.devnull) if silent else path
+        if not silent:
+            cut_back(path, header, resume_at)
+        self.stream = self.path.open("a")
 
     def write(self, **values: Any) -> None:
         self.stream.write(json.dumps(values) + "\n")
@@ -36,6 +35,16 @@ class Journal:
 
     def close(self) -> None:
         self.stream.close()
+
+
+def cut_back(path: Path, header: Mapping[str, Any], resume_at: int | None) -> None:
+    """The journal up to a step, with the header of what begins now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [] if resume_at is None or not path.exists() else lines_until(path, resume_at)
+    kept.append(json.dumps({"event": "start" if resume_at is None else "resume", **header}))
+    aside = path.with_suffix(".partial")
+    aside.write_text("".join(line + "\n" for line in kept))
+    aside.rename(path)
 
 
 def lines_until(path: Path, step: int) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
 from mrg_llm.errors import DataError, StoppedError, TrainingError
@@ -77,7 +78,8 @@ def train(
         for name in stages[first:]:
             train_stage(run, name, saved)
             saved = None
-        publish.finish(run.out, run.model, run.settings, run.position)
+        if run.accelerator.is_main_process:
+            publish.finish(run.out, run.model, run.settings, run.position)
     run.accelerator.end_training()
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
@@ -106,14 +108,23 @@ def train_stage(run: Run, name: str, saved: dict | None) -> None:
         report_step(run, name, values, bare(optimizer))
         if name == "generate" and is_validation_step(run, step + 1, steps):
             validate(run)
-        if run.position.step % settings.train.checkpoint_every == 0 or run.stop.is_set() or step + 1 == steps:
+        stopping = asked_to_stop(run)
+        if run.position.step % settings.train.checkpoint_every == 0 or stopping or step + 1 == steps:
             checkpoint(run, stage, bare(optimizer))
-        if run.stop.is_set() and not (step + 1 == steps and name == planned(settings)[-1]):
+        if stopping and not (step + 1 == steps and name == planned(settings)[-1]):
             raise StoppedError(f"stopped after step {run.position.step}; go on with the same command and --resume")
         if out_of_patience(run):
             break
     if name != "generate":
         validate_alignment(run)
+
+
+def asked_to_stop(run: Run) -> bool:
+    """Whether any process was asked to; all of them must end after the same step."""
+    if run.accelerator.num_processes == 1:
+        return run.stop.is_set()
+    asked = torch.tensor(float(run.stop.is_set()), device=run.accelerator.device)
+    return bool(run.accelerator.reduce(asked, "sum") > 0)
 
 
 def optimizer_step(run: Run, wrapped: torch.nn.Module, optimizer, group: list) -> dict[str, float]:
@@ -163,8 +174,7 @@ def report_step(run: Run, stage: str, values: dict[str, float], optimizer) -> No
     run.bar.step(stage, values["loss"], tokens)
     if step % run.settings.train.log_every == 0 or step == 1:
         entry = {"stage": stage, "lr": optimizer.param_groups[0]["lr"], **values}
-        if run.accelerator.is_main_process:
-            run.journal.write(step=step, **entry)
+        run.journal.write(step=step, **entry)
         run.accelerator.log({f"{stage}/{k}": v for k, v in entry.items() if not isinstance(v, str)}, step=step)
 
 
@@ -211,8 +221,7 @@ def validate_alignment(run: Run) -> None:
 
 
 def tell(run: Run, event: str, values: dict[str, float]) -> None:
-    if run.accelerator.is_main_process:
-        run.journal.write(step=run.position.step, event=event, stage=run.position.stage, **values)
+    run.journal.write(step=run.position.step, event=event, stage=run.position.stage, **values)
     run.accelerator.log({f"{event}/{k}": v for k, v in values.items()}, step=run.position.step)
     shown = "  ".join(f"{k} {v:.3f}" for k, v in values.items() if not k.startswith("norm_"))
     run.bar.say(f"step {run.position.step:>5}  {event}: {shown}")
@@ -255,10 +264,15 @@ def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes:
 def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, dict | None]:
     """Load the model, the data and, on resume, the newest sound checkpoint."""
     saved = latest_checkpoint(out) if resume else None
+    seed_everything(settings.train.seed, 0)
+    # A stage may leave some weights without a gradient in a step (an encoder's pooler, a head without a true sentence).
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    trackers = list(settings.train.trackers) or None
+    accelerator = Accelerator(log_with=trackers, project_dir=str(out), kwargs_handlers=[unused])
+    main = accelerator.is_main_process
     publish.refuse_other_run(out, settings, resume)
     publish.refuse_other_data(out, studies)
-    seed_everything(settings.train.seed, 0)
-    accelerator = Accelerator(log_with=list(settings.train.trackers) or None, project_dir=str(out))
+    accelerator.wait_for_everyone()  # all have looked at the folder before one writes into it
     bf16 = is_bf16(settings.train.precision, accelerator.device.type)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
     model.config = publish.with_llm_hash(model)
@@ -272,16 +286,16 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
         position, trained, optimizer_state = saved
         model.load_trained_state({n: t.to(accelerator.device) for n, t in trained.items()}, str(out))
     total = sum(stage_steps(train_data, settings, n, accelerator.num_processes) for n in planned(settings))
-    if accelerator.is_main_process:
+    if main:
         publish.open_folder(out, model, settings, studies)
     header = {
         "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
         "step": position.step,
     }  # fmt: skip
-    journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None)
+    journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
-    bar = TrainingBar(total, position.step, console)
+    bar = TrainingBar(total, position.step, console if main else None)
     run = Run(
         settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event()
     )

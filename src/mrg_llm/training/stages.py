@@ -147,20 +147,24 @@ def jaccard(present_BQ: Tensor) -> Tensor:
 
 
 def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank, limit: int) -> dict[str, Tensor]:
-    """Sentences of the batch against patches (in the LLM's space), and against customized prompts."""
+    """Sentences of all processes' batches against patches (in the LLM's space), and against customized prompts."""
     heads, device = model.alignment, seen.cls.device
-    rows = sorted({s for i in indices for s in bank.sentences_of[i]})
+    everybody = gather_rows(torch.tensor(indices, device=device)).tolist()
+    rows = sorted({s for i in everybody for s in bank.sentences_of[i]})
     if len(rows) > limit:  # an even spread over the sorted rows: no random state to restore
         rows = rows[:: -(-len(rows) // limit)]
-    true = bank.truth(indices, rows).to(device)
+    true = bank.truth(everybody, rows).to(device)
     sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
+
+    def term(tokens: Tensor, mask: Tensor) -> Tensor:
+        logits = sentence_logits(tokens, mask, sentences) + heads.sentence_bias
+        return sentence_loss(gather_rows(logits), true)
+
     regions = heads.embed_regions(model.projection.to_words(seen.features))
-    bias = heads.sentence_bias
-    terms = {"local": sentence_loss(sentence_logits(regions, seen.feature_mask, sentences) + bias, true)}
+    terms = {"local": term(regions, seen.feature_mask)}
     if model.customizes:
         prompts = heads.embed_prompts(seen.prompts)
-        everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
-        terms["prompt"] = sentence_loss(sentence_logits(prompts, everywhere, sentences) + bias, true)
+        terms["prompt"] = term(prompts, torch.ones(prompts.shape[:2], dtype=torch.bool, device=device))
         vocabulary = model.language.embed(bank.vocabulary.to(device)).float()
         terms["words"] = word_loss(seen.prompts, vocabulary, bank.words[list(indices)].to(device))
     return terms
