@@ -14,7 +14,7 @@ ALLOWED = {
     "studies": {"errors", "studies"},
     "scoring": {"errors", "scoring", "studies"},
     "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
-    "training": {"errors", "model", "images", "studies", "settings", "scoring", "training"},
+    "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
 }
 
 

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from mrg_llm.progress import counting_bar, stages_bar
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -309,49 +311,6 @@ def open_data(spec: str, **how):
     for note in studies.notes:
         typer.echo(f"note: {note}", err=True)
     return studies
-
-
-def counting_bar(title: str, total: int | None, console):
-    """A context that gives a function (done) -> None moving a progress bar."""
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    @contextmanager
-    def bar():
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(title, total=total)
-            yield lambda done: progress.update(task, completed=done)
-
-    return bar()
-
-
-def stages_bar(console):
-    """A context that gives a function (what, done, all or None) -> None: a bar for each thing that is done."""
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    @contextmanager
-    def bars():
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,}"),
-            TimeRemainingColumn(),
-        )
-        tasks: dict[str, TaskID] = {}
-        with Progress(*columns, console=console) as progress:
-
-            def told(what: str, done: int, total: int | None) -> None:
-                if what not in tasks:
-                    tasks[what] = progress.add_task(what, total=total)
-                progress.update(tasks[what], completed=done, total=total)
-
-            yield told
-
-    return bars()
 
 
 def print_settings() -> None:

@@ -34,6 +34,12 @@ class DataSettings(Table):
         "their whole sentence; val and test keep theirs"
     )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
+    augment_copies: int = Field(
+        4, ge=1, description="augmented versions of a film, where what frozen encoder layers make of them is remembered"
+    )
+    remember_gib: float = Field(
+        4.0, ge=0, description="memory for what frozen encoder layers make of the films; what needs more is not kept"
+    )
 
 
 class TrainSettings(Table):
@@ -101,6 +107,11 @@ class DecodeSettings(Table):
     length_penalty: float = Field(1.0, description="beam search: above 1 favours longer reports")
     repetition_penalty: float = Field(1.0, gt=0, description="above 1 makes words already written less likely")
     no_repeat_ngram: int = Field(0, ge=0, description="no run of this many tokens twice; 0: allowed")
+    samples: int = Field(
+        0, ge=0, le=256, description="draw this many reports and keep the one the others agree with most; 0: do not"
+    )
+    temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
+    seed: int = Field(0, ge=0, description="of the samples")
     batch: int = Field(16, ge=1, description="studies decoded together")
 
 

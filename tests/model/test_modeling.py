@@ -174,6 +174,7 @@ def test_deep_prompts_start_at_nothing_and_reach_every_step_of_decoding(tiny_set
         customize(deep)
         deep.promptbook.deep.offset_LKD.normal_(std=0.1)
         deep.promptbook.deep.gain_LD.normal_(std=0.1)
+        deep.promptbook.deep.map_LRD.normal_(std=0.1)
         after = deep.token_losses(deep.see(*films()), ids, mask)
         assert not torch.allclose(before, after, atol=1e-2)
         greedy = write_reports(deep, deep.see(*films()), DecodeSettings(min_new_tokens=6, max_new_tokens=6))

@@ -39,6 +39,28 @@ def test_any_family_from_a_local_folder(family, tmp_path):
     assert trained and len(trained) < len(list(encoder.parameters()))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("trained", [0, 1, 2])
+def test_frozen_layers_and_the_rest_are_the_whole_encoder(family, trained, tmp_path):
+    kind, config = FAMILIES[family]
+    torch.manual_seed(0)
+    kind(config).save_pretrained(tmp_path)
+    encoder = VisionEncoder.load(VisionConfig(source=str(tmp_path), side_px=32, trained_layers=trained)).eval()
+    if family in ("clip", "siglip", "swin"):
+        assert not encoder.remembers
+        return
+    assert encoder.remembers
+    films = torch.rand(2, 1, 32, 32)
+    below = encoder.below(films)
+    assert not below.requires_grad
+    for whole, parts in zip(encoder(films), encoder.above(below), strict=True):
+        assert torch.equal(whole, parts)
+
+
+def test_an_encoder_that_is_trained_whole_remembers_nothing(tiny_vit):
+    assert not VisionEncoder.load(VisionConfig(source=str(tiny_vit), side_px=32)).remembers
+
+
 def test_a_side_that_is_not_a_multiple_of_the_patch_names_the_nearest(tiny_vit):
     with pytest.raises(SettingsError, match="multiple of 8; try 40"):
         VisionEncoder.load(VisionConfig(source=str(tiny_vit), side_px=38))

@@ -56,7 +56,12 @@ def test_the_model_learns_the_training_reports(tiny_values, tiny_studies, tmp_pa
 
 
 @pytest.mark.parametrize("round_number", range(3))
-def test_kill_at_random_moments_and_resume_to_the_same_bits(tiny_settings, tiny_studies, tmp_path, round_number):
+def test_kill_at_random_moments_and_resume_to_the_same_bits(tiny_values, tiny_studies, tmp_path, round_number):
+    if round_number == 2:  # with films remembered from frozen layers, and deep prompts
+        tiny_values["data"] |= {"augment": True, "augment_copies": 2}
+        tiny_values["model"]["vision"]["trained_layers"] = 1
+        tiny_values["model"]["prompts"]["deep"] = True
+    tiny_settings = Settings.model_validate(tiny_values)
     settings_file, studies_file = tmp_path / "settings.json", tmp_path / "studies.json"
     settings_file.write_text(tiny_settings.model_dump_json())
     studies_file.write_text(json.dumps([

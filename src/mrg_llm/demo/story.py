@@ -44,11 +44,11 @@ def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: 
     settings = load_settings(preset, [f"train.seed={seed}", *changes])
     with clock("drawing phantom studies"):
         phantoms = draw(out / "phantoms", studies, seed, settings.model.vision.side_px, console)
-    with clock("stage 1: aligning images and reports, once for both variants"):
-        aligned = train_once(out / "aligned", only(settings, "align_global"), phantoms, None, console)
+    with clock("stages 1 and 2: aligning images and reports, once for both variants"):
+        aligned = train_once(out / "aligned", only(settings, "align_global", "align_local"), phantoms, None, console)
     for variant in VARIANTS:
-        with clock(f"stages 2 and 3 with {variant} prompts"):
-            chosen = with_variant(only(settings, "align_local", "generate"), variant)
+        with clock(f"stage 3: writing with {variant} prompts"):
+            chosen = with_variant(only(settings, "generate"), variant)
             train_once(out / variant, chosen, phantoms, aligned, console)
     test = phantoms.split("test")[:TEST_STUDIES]
     with clock("writing the test reports"):
@@ -63,7 +63,7 @@ def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: 
 
 
 def draw(folder: Path, studies: int, seed: int, side_px: int, console: Console) -> StudySet:
-    from mrg_llm.cli import counting_bar
+    from mrg_llm.progress import counting_bar
 
     if not (folder / "manifest.jsonl").is_file():
         with counting_bar("drawing", studies, console) as advance:
@@ -102,7 +102,7 @@ def with_variant(settings: Settings, variant: str) -> Settings:
 
 def write(out: Path, run: str, system: str, studies: Sequence[Study], console: Console) -> list[str]:
     """The system's test reports, from its predictions file where that is there already."""
-    from mrg_llm.cli import counting_bar
+    from mrg_llm.progress import counting_bar
     from mrg_llm.training.precision import is_bf16
 
     path = out / f"{system.replace(', ', '-').replace(' ', '-')}.jsonl"

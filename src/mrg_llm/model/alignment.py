@@ -17,6 +17,7 @@ import re
 import torch
 from torch import Tensor, nn
 
+from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.configuration import AlignmentConfig
 from mrg_llm.model.prompts import masked_mean
 
@@ -24,7 +25,7 @@ HEADS = 4  # of a sentence's attention over patches or prompts
 MAX_SCALE = math.log(100)
 
 
-class AlignmentHeads(nn.Module):
+class AlignmentHeads(Mixed):
     """Small maps into the shared space, one a kind of thing that is compared."""
 
     def __init__(self, config: AlignmentConfig, feature_width: int, width: int, has_prompts: bool):
@@ -47,14 +48,30 @@ class AlignmentHeads(nn.Module):
 
     def embed_image(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor) -> Tensor:
         pooled = torch.cat([cls_BC, masked_mean(features_BNC, mask_BN)], dim=-1)
-        return unit(self.image(pooled))
+        return unit(self.mapped(self.image, pooled))
 
     def embed_reports(self, features_TD: Tensor) -> Tensor:
-        return unit(self.report((features_TD - self.text_mean) / self.text_std))
+        return unit(self.mapped(self.report, self.standardised(features_TD)))
 
     def embed_sentences(self, features_TD: Tensor) -> Tensor:
         """What each sentence looks for, and what it should find: (T, 2A)."""
-        return self.sentence((features_TD - self.text_mean) / self.text_std)
+        return self.mapped(self.sentence, self.standardised(features_TD))
+
+    def embed_regions(self, words_BND: Tensor) -> Tensor:
+        """What each patch, in the LLM's space, can be found by, and what is found there: (B, N, 2A)."""
+        return self.mapped(self.region, words_BND)
+
+    def embed_prompts(self, prompts_BKD: Tensor) -> Tensor:
+        """The same of customized prompts: (B, K, 2A)."""
+        assert self.prompt is not None, "prompts that are not customized are not aligned"
+        return self.mapped(self.prompt, prompts_BKD)
+
+    def mapped(self, head: nn.Module, features: Tensor) -> Tensor:
+        with self.arithmetic(features):
+            return head(features).float()
+
+    def standardised(self, features_TD: Tensor) -> Tensor:
+        return (features_TD - self.text_mean) / self.text_std
 
     def scale(self) -> Tensor:
         return self.log_scale.clamp(max=MAX_SCALE).exp()

@@ -1,4 +1,4 @@
-"""Embeddings -> report tokens: greedy and beam search, by transformers' own `generate`.
+"""Embeddings -> report tokens: greedy search, beam search or the consensus of samples, by transformers' `generate`.
 
 Every study of a batch has the same constant words around its image, missing views are masked, and positions count real
 tokens, so in float32 a study gets the same report alone or in any batch.
@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from transformers import LogitsProcessorList
 
+from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
 
@@ -27,20 +29,39 @@ class Draft:
 @torch.inference_mode()
 def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list[Draft]:
     """A draft for each study of the batch that was seen."""
+    if settings.samples == 0:
+        return decoded(model, seen, settings)
+    return [group[most_agreed([d.text for d in group])] for group in sampled_reports(model, seen, settings)]
+
+
+@torch.inference_mode()
+def sampled_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list[list[Draft]]:
+    """`settings.samples` drafts for each study; the same ones whatever batch it is in."""
+    S = settings.samples
+    drafts = decoded(model, seen, settings, SeededSampling(S, settings.temperature, settings.seed))
+    return [drafts[i : i + S] for i in range(0, len(drafts), S)]
+
+
+def decoded(
+    model: MRGModel, seen: Seen, settings: DecodeSettings, sampling: SeededSampling | None = None
+) -> list[Draft]:
+    """Drafts, `sampling.samples` of them a study, those of a study together."""
     language = model.language
     inputs = model.llm_input(seen)
+    rows = sampling.samples if sampling else 1
     tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
-    with language.deep_prompts(seen.deep, inputs.prompt_start):
+    with language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):
         ids_BT = language.model.generate(
-            inputs_embeds=inputs.embeddings.to(language.dtype),
-            attention_mask=inputs.mask,
+            inputs_embeds=inputs.embeddings.to(language.dtype).repeat_interleave(rows, dim=0),
+            attention_mask=inputs.mask.repeat_interleave(rows, dim=0),
             do_sample=False,
-            num_beams=settings.beams,
+            num_beams=1 if sampling else settings.beams,
             max_new_tokens=settings.max_new_tokens,
             min_new_tokens=settings.min_new_tokens or None,
             length_penalty=settings.length_penalty,
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram or None,
+            logits_processor=LogitsProcessorList([sampling] if sampling else []),
             eos_token_id=eos,
             pad_token_id=eos,
         )

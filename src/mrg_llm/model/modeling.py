@@ -31,8 +31,8 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 @dataclass(frozen=True)
 class Seen:
     """What the encoder saw: features (B, W*N, C) with their mask (B, W*N), class feature (B, C), visual tokens V
-    (B, W*M, D) with theirs, the customized prompts P' (B, K, D), or None without prompts, and what deep prompts add at
-    every layer (B, L, K, D), or None."""
+    (B, W*M, D) with theirs, the customized prompts P' (B, K, D), or None without prompts, and what the customizer's
+    trunk made of it (B, H, R), or None."""
 
     features: Tensor
     feature_mask: Tensor
@@ -40,7 +40,7 @@ class Seen:
     visual: Tensor
     visual_mask: Tensor
     prompts: Tensor | None
-    deep: Tensor | None
+    trunk: Tensor | None
 
 
 class MRGModel(nn.Module):
@@ -78,18 +78,32 @@ class MRGModel(nn.Module):
 
     def see(self, films_BWHW: Tensor, view_mask_BW: Tensor) -> Seen:
         """films (B, W, side, side) in 0..1, view_mask true where a view exists -> what the LLM will be shown."""
-        B, W = view_mask_BW.shape
         patches, cls = self.vision(films_BWHW.flatten(0, 1).unsqueeze(1))
+        return self.shown(patches, cls, view_mask_BW)
+
+    def see_from(self, below_BWTC: Tensor, view_mask_BW: Tensor) -> Seen:
+        """The same from what the encoder's frozen layers made of the films (VisionEncoder.below)."""
+        patches, cls = self.vision.above(below_BWTC.flatten(0, 1))
+        return self.shown(patches, cls, view_mask_BW)
+
+    def shown(self, patches: Tensor, cls: Tensor, view_mask_BW: Tensor) -> Seen:
+        """Patch features (B*W, N, C) and class features (B*W, C) -> visual tokens and customized prompts."""
+        B, W = view_mask_BW.shape
         patches_BWNC = patches.view(B, W, *patches.shape[1:])
         cls_BC = masked_mean(cls.view(B, W, -1), view_mask_BW)
         visual, visual_mask = self.projection(patches_BWNC, view_mask_BW)
         features = patches_BWNC.flatten(1, 2)
         feature_mask = view_mask_BW.unsqueeze(-1).expand(-1, -1, patches_BWNC.shape[2]).flatten(1)
-        prompts = deep = None
+        prompts = trunk = None
         if self.promptbook is not None:
-            prompts = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
-            deep = self.promptbook.at_every_layer(prompts)
-        return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, deep)
+            prompts, trunk = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
+        return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, trunk)
+
+    def at_every_layer(self, seen: Seen) -> Tensor | None:
+        """What deep prompts add to the hidden states at the prompts' places, (B, L, K, D); None without them."""
+        if self.promptbook is None or seen.prompts is None:
+            return None
+        return self.promptbook.at_every_layer(seen.prompts, seen.trunk)
 
     def llm_input(self, seen: Seen, report_ids: Tensor | None = None, report_mask: Tensor | None = None) -> LLMInput:
         """The sequence of sequence.py for what was seen."""
@@ -102,7 +116,7 @@ class MRGModel(nn.Module):
         """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
         only."""
         inputs = self.llm_input(seen, report_ids_BT, report_mask_BT)
-        with self.language.deep_prompts(seen.deep, inputs.prompt_start):
+        with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start):
             hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
         # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.
         before_BTD = hidden[:, inputs.report_start - 1 : -1]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.configuration import ProjectionConfig
 
 
-class Projection(nn.Module):
+class Projection(Mixed):
     """Pool each view's patch grid to grid x grid, map C -> D, normalise, scale to the LLM's embedding norm."""
 
     def __init__(self, config: ProjectionConfig, feature_width: int, width: int, embedding_std: float):
@@ -36,7 +37,9 @@ class Projection(nn.Module):
 
     def to_words(self, features: Tensor) -> Tensor:
         """Features (..., C) -> the LLM's space (..., D), at the norm of its word embeddings."""
-        return self.norm(self.map(features))
+        with self.arithmetic(features):
+            mapped = self.map(features)
+        return self.norm(mapped.float())
 
 
 def pool_grid(features_BWNC: Tensor, grid: int) -> Tensor:

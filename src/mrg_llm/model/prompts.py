@@ -44,41 +44,57 @@ class Promptbook(nn.Module):
         if config.variant in CUSTOMIZED:
             width = visual_width if config.condition == "visual" else feature_width
             self.customizer = Customizer(config, width, start_KD.shape[1])
-        self.deep = DeepPrompts(layer_scale_L, *start_KD.shape) if config.deep else None
+        self.deep = None
+        if config.deep:
+            K, D = start_KD.shape
+            self.deep = DeepPrompts(layer_scale_L, K, D, config.width if self.customizer else 0)
 
-    def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
-        """The customized prompts P', (B, K, D). mask_BN is true where a patch feature belongs to a real view."""
+    def forward(
+        self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The customized prompts P', (B, K, D), and what the customizer's trunk saw, (B, H, R), or None.
+
+        mask_BN is true where a patch feature belongs to a real view.
+        """
         if self.customizer is None:
-            return self.book_KD.expand(features_BNC.shape[0], -1, -1)
-        delta, beta = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC)
-        return (1 + delta) * self.book_KD + self.unit * beta
+            return self.book_KD.expand(features_BNC.shape[0], -1, -1), None
+        delta, beta, trunk_BHR = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC)
+        return (1 + delta) * self.book_KD + self.unit * beta, trunk_BHR
 
-    def at_every_layer(self, prompts_BKD: Tensor) -> Tensor | None:
+    def at_every_layer(self, prompts_BKD: Tensor, trunk_BHR: Tensor | None) -> Tensor | None:
         """What is added to the hidden states at the prompts' places, (B, L, K, D); None without deep prompts."""
         if self.deep is None:
             return None
-        return self.deep((prompts_BKD - self.book_KD) / self.unit)
+        return self.deep((prompts_BKD - self.book_KD) / self.unit, trunk_BHR)
 
 
 class DeepPrompts(nn.Module):
-    """Prompts at every layer (after prefix tuning, arXiv 2101.00190): a learned offset a layer and prompt, and the
-    customized part of P' again, weighed by dimension. Starts at zero: at the first step nothing is added."""
+    """Prompts at every layer (after prefix tuning, arXiv 2101.00190): a learned offset a layer and prompt, the
+    customized part of P' again, weighed by dimension, and at every layer its own map of what the customizer saw: deep
+    layers speak another language than the embeddings. Starts at zero: at the first step nothing is added."""
 
-    def __init__(self, layer_scale_L: Tensor, prompts: int, width: int):
+    def __init__(self, layer_scale_L: Tensor, prompts: int, width: int, trunk_width: int):
         super().__init__()
         layers = len(layer_scale_L)
         # Hidden states grow from layer to layer; in units of each layer's own spread a step means the same everywhere.
         self.register_buffer("layer_scale_L", layer_scale_L.detach().float())
         self.offset_LKD = nn.Parameter(torch.zeros(layers, prompts, width))
-        self.gain_LD = nn.Parameter(torch.zeros(layers, width))
+        self.gain_LD = self.map_LRD = None
+        if trunk_width:
+            self.gain_LD = nn.Parameter(torch.zeros(layers, width))
+            self.map_LRD = nn.Parameter(torch.zeros(layers, trunk_width, width))
 
-    def forward(self, customized_BKD: Tensor) -> Tensor:
-        added_BLKD = self.offset_LKD + self.gain_LD.unsqueeze(1) * customized_BKD.unsqueeze(1)
+    def forward(self, customized_BKD: Tensor, trunk_BHR: Tensor | None) -> Tensor:
+        added_BLKD = self.offset_LKD.expand(len(customized_BKD), -1, -1, -1)
+        if trunk_BHR is not None:
+            mapped_BLHD = torch.einsum("bhr,lrd->blhd", trunk_BHR, self.map_LRD) * trunk_BHR.shape[-1] ** -0.5
+            added_BLKD = added_BLKD + self.gain_LD.unsqueeze(1) * customized_BKD.unsqueeze(1) + mapped_BLHD
         return DEEP_STEP * self.layer_scale_L.view(-1, 1, 1) * added_BLKD
 
 
 class Customizer(nn.Module):
-    """g: what the image looks like -> (delta, beta), each (B, K, D), or (B, 1, D) for promptbook-wise."""
+    """g: what the image looks like -> (delta, beta), each (B, K, D), or (B, 1, D) for promptbook-wise; and what its
+    trunk made of the image, (B, K, R) or (B, 1, R)."""
 
     def __init__(self, config: PromptConfig, width: int, prompt_width: int):
         super().__init__()
@@ -98,8 +114,8 @@ class Customizer(nn.Module):
 
     def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor):
         condition_BHC = self.condition(features_BNC, mask_BN, cls_BC, visual_BC)
-        hidden_BHR = self.trunk(self.norm(condition_BHC)).expand(-1, self.heads, -1)
-        out_BHO = torch.einsum("bhr,hro->bho", hidden_BHR, self.last_HRO) + self.last_bias_HO
+        trunk_BHR = self.trunk(self.norm(condition_BHC)).expand(-1, self.heads, -1)
+        out_BHO = torch.einsum("bhr,hro->bho", trunk_BHR, self.last_HRO) + self.last_bias_HO
         delta, beta = out_BHO.chunk(2, dim=-1)
         if self.config.shape == "low-rank":
             delta, beta = delta @ self.basis_2ED[0], beta @ self.basis_2ED[1]
@@ -109,7 +125,7 @@ class Customizer(nn.Module):
             beta = torch.zeros_like(beta)
         if self.config.terms == "beta":
             delta = torch.zeros_like(delta)
-        return delta, beta
+        return delta, beta, trunk_BHR
 
     def condition(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
         """c: (B, 1, C), or (B, H, C) where every prompt looks for itself."""

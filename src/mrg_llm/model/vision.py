@@ -6,21 +6,22 @@ CLIP, SigLIP and RAD-DINO give their patches in different wrappings; this file i
 
 from __future__ import annotations
 
-import contextlib
-
 import torch
 from torch import Tensor, nn
 
 from mrg_llm.errors import ModelSourceError, SettingsError
+from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.configuration import VisionConfig
 from mrg_llm.model.sources import load_pretrained
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# Encoders whose frozen layers can be run once and remembered: what stands between the last layer and the patches.
+LAST_NORM = {"dinov2": "layernorm", "dinov2_with_registers": "layernorm", "vit": "layernorm", "deit": "layernorm"}
 
 
-class VisionEncoder(nn.Module):
+class VisionEncoder(Mixed):
     """A transformers vision model that takes gray films of one size and returns its patches.
 
     `width`: C. `patches`: N, the number of patch features of a film.
@@ -32,7 +33,6 @@ class VisionEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone
-        self.autocast_bf16 = False
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.side_patches = config.side_px // stride(backbone.config)
@@ -51,12 +51,54 @@ class VisionEncoder(nn.Module):
 
     def forward(self, films_BHW: Tensor) -> tuple[Tensor, Tensor]:
         """films (B, 1, side, side) in 0..1 -> patch features (B, N, C) and class feature (B, C), float32."""
+        with self.arithmetic(self.mean):
+            tokens_BTC = self.run(films_BHW).last_hidden_state
+        return self.parted(tokens_BTC.float())
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its lower layers are frozen, so that what they make of a film need be computed only once."""
+        trained = self.config.trained_layers
+        return trained is not None and self.backbone.config.model_type in LAST_NORM
+
+    @torch.no_grad()
+    def below(self, films_BHW: Tensor) -> Tensor:
+        """films (B, 1, side, side) -> what reaches the first trained layer (or the last norm), (B, T, C)."""
+        layers = transformer_layers(self.backbone)
+        first = len(layers) - (self.config.trained_layers or 0)
+        reached = layers[first] if first < len(layers) else self.last_norm()
+
+        def catch(module, inputs):
+            raise _Reached(inputs[0])
+
+        hook = reached.register_forward_pre_hook(catch)
+        try:
+            with self.arithmetic(self.mean):
+                self.run(films_BHW)
+        except _Reached as found:
+            return found.tokens_BTC
+        finally:
+            hook.remove()
+        raise AssertionError("the encoder never reached its trained layers")
+
+    def above(self, tokens_BTC: Tensor) -> tuple[Tensor, Tensor]:
+        """The rest of `forward` from what `below` gave."""
+        layers = transformer_layers(self.backbone)
+        with self.arithmetic(self.mean):
+            for layer in layers[len(layers) - (self.config.trained_layers or 0) :]:
+                tokens_BTC = layer(tokens_BTC, attention_mask=None)
+            tokens_BTC = self.last_norm()(tokens_BTC)
+        return self.parted(tokens_BTC.float())
+
+    def run(self, films_BHW: Tensor):
         pixels = (films_BHW.expand(-1, 3, -1, -1) - self.mean) / self.std
-        device = pixels.device.type
-        autocast = torch.autocast(device, torch.bfloat16) if self.autocast_bf16 else contextlib.nullcontext()
-        with autocast:
-            tokens_BTC = self.backbone(pixel_values=pixels, **self.position_argument()).last_hidden_state
-        tokens_BTC = tokens_BTC.float()
+        return self.backbone(pixel_values=pixels, **self.position_argument())
+
+    def last_norm(self) -> nn.Module:
+        return getattr(self.backbone, LAST_NORM[str(self.backbone.config.model_type)])
+
+    def parted(self, tokens_BTC: Tensor) -> tuple[Tensor, Tensor]:
+        """Patch features (B, N, C) and class feature (B, C) of whatever the encoder returns."""
         if tokens_BTC.ndim == 4:  # a feature map (B, C, h, w)
             tokens_BTC = tokens_BTC.flatten(2).transpose(1, 2)
         patches_BNC = tokens_BTC[:, -self.patches :]
@@ -72,6 +114,14 @@ class VisionEncoder(nn.Module):
         """Train on a CPU with attention whose backward pass is fast there (attention.py)."""
         if getattr(self.backbone, "_supports_attention_backend", False):
             self.backbone.set_attn_implementation(MATMUL)
+
+
+class _Reached(Exception):
+    """Thrown from the first trained layer: nothing above it need run."""
+
+    def __init__(self, tokens_BTC: Tensor):
+        super().__init__()
+        self.tokens_BTC = tokens_BTC
 
 
 def stride(config) -> int:

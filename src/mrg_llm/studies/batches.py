@@ -23,8 +23,9 @@ FilmReader = Callable[[Study], np.ndarray]
 
 @dataclass(frozen=True)
 class Batch:
-    """indices into the split; films (B, W, side, side) uint8; views (B, W) true where a view exists; report ids and
-    mask (B, T), and what each report token weighs in the loss (B, T); all numpy, so that nothing here needs torch."""
+    """indices into the split; films (B, W, side, side) uint8, or floats (B, W, ...) where something was made of them
+    beforehand; views (B, W) true where a view exists; report ids and mask (B, T), and what each report token weighs in
+    the loss (B, T); all numpy, so that nothing here needs torch."""
 
     indices: tuple[int, ...]
     films: np.ndarray
@@ -97,9 +98,9 @@ def collate(
 
 
 def stack_views(films: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Films of several studies, padded to the largest number of views: (B, W, side, side) and a mask (B, W)."""
-    W, side = max(len(f) for f in films), films[0].shape[-1]
-    stack, views = np.zeros((len(films), W, side, side), np.uint8), np.zeros((len(films), W), bool)
+    """Films (W, ...) of several studies, padded to the largest number of views: (B, W, ...) and a mask (B, W)."""
+    W, first = max(len(f) for f in films), films[0]
+    stack, views = np.zeros((len(films), W, *first.shape[1:]), first.dtype), np.zeros((len(films), W), bool)
     for row, film in enumerate(films):
         stack[row, : len(film)], views[row, : len(film)] = film, True
     return stack, views

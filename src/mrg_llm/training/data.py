@@ -17,6 +17,7 @@ from torch import Tensor
 from mrg_llm.images.pixels import augment
 from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.processing import encode_report, read_views
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
@@ -34,6 +35,7 @@ class SplitData:
         self.studies = studies
         self.seed = settings.train.seed
         self.augmented = augmented and settings.data.augment
+        self.remembered: list[list[np.ndarray]] = []  # version -> study -> (W, T, C); see memory.py
         vision = settings.model.vision
         self.films = FilmCache(studies, lambda study: read_views(study, vision.side_px, vision.fit))
         longest = settings.data.max_report_tokens
@@ -58,7 +60,11 @@ class SplitData:
         return ahead(self.make, ((epoch, indices[rank::processes] or indices[:1]) for epoch, indices in plan))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
-        films = [self.film(i, epoch) for i in indices]
+        if self.remembered:
+            version = self.remembered[epoch % len(self.remembered)]
+            films = [version[i] for i in indices]
+        else:
+            films = [self.film(i, epoch) for i in indices]
         weights = [self.weights[i] for i in indices] if self.weights else None
         return collate(indices, films, [self.reports[i] for i in indices], weights)
 
@@ -199,18 +205,24 @@ def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[in
 
 @dataclass(frozen=True)
 class TensorBatch:
-    """A batch on the model's device: films (B, W, side, side) in 0..1, views (B, W), report ids, mask and weights
-    (B, T)."""
+    """A batch on the model's device: films (B, W, side, side) in 0..1, or what the encoder's frozen layers made of them
+    (B, W, N, C); views (B, W), report ids, mask and weights (B, T)."""
 
     indices: tuple[int, ...]
     films: Tensor
+    remembered: bool
     views: Tensor
     report_ids: Tensor
     report_mask: Tensor
     report_weights: Tensor
 
+    def look(self, model: MRGModel) -> Seen:
+        return (model.see_from if self.remembered else model.see)(self.films, self.views)
+
 
 def on_device(batch: Batch, device) -> TensorBatch:
     arrays = (batch.films, batch.views, batch.report_ids, batch.report_mask, batch.report_weights)
     films, views, ids, mask, weights = (torch.from_numpy(a).to(device) for a in arrays)
-    return TensorBatch(batch.indices, films.float() / 255, views, ids, mask, weights)
+    remembered = films.dtype != torch.uint8
+    films = films.float() if remembered else films.float() / 255
+    return TensorBatch(batch.indices, films, remembered, views, ids, mask, weights)

@@ -23,6 +23,7 @@ from rich.console import Console
 from mrg_llm.errors import DataError, StoppedError, TrainingError
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
+from mrg_llm.progress import counting_bar
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training import publish
@@ -35,10 +36,11 @@ from mrg_llm.training.checkpoint import (
 )  # fmt: skip
 from mrg_llm.training.data import SplitData, TextBank, on_device
 from mrg_llm.training.journal import Journal, TrainingBar, versions
+from mrg_llm.training.memory import remember_films
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import Stage, make_stage, needs_texts, planned
-from mrg_llm.training.validation import prompt_statistics, report_losses, retrieval, written_reports
+from mrg_llm.training.validation import finding_auc, prompt_statistics, report_losses, retrieval, written_reports
 
 
 @dataclass
@@ -182,7 +184,7 @@ def validate(run: Run) -> None:
             values |= publish.text_scores(texts, [s.report or "" for s in run.val.studies[: len(texts)]])
         first = on_device(run.val.make(0, range(min(16, len(run.val)))), run.model.vision.mean.device)
         with torch.inference_mode():
-            values |= prompt_statistics(run.model, run.model.see(first.films, first.views))
+            values |= prompt_statistics(run.model, first.look(run.model))
     score = publish.selection(values, settings.generate.metric)
     better = run.position.best is None or score > run.position.best
     run.position = replace(
@@ -201,7 +203,11 @@ def validate_alignment(run: Run) -> None:
     if len(run.val) == 0 or run.val_bank is None:
         return
     with evaluating(run.model):
-        tell(run, "retrieval", retrieval(run.model, run.val, run.val_bank, run.settings.generate.batch))
+        batch = run.settings.generate.batch
+        values = retrieval(run.model, run.val, run.val_bank, batch)
+        if run.position.stage == "align_local":
+            values |= finding_auc(run.model, run.val, run.val_bank, batch)
+        tell(run, "retrieval", values)
 
 
 def tell(run: Run, event: str, values: dict[str, float]) -> None:
@@ -279,7 +285,20 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
     run = Run(
         settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event()
     )
+    remember(run)
     return run, optimizer_state
+
+
+def remember(run: Run) -> None:
+    """Compute once what never changes: what the encoder's frozen layers make of the films."""
+    chosen = run.settings.data
+    copies = chosen.augment_copies if run.train.augmented else 1
+    total = copies * len(run.train) + len(run.val)
+    if not run.model.vision.remembers or chosen.remember_gib == 0:
+        return
+    with evaluating(run.model), counting_bar("looking at every film once", total, run.bar.progress.console) as advance:
+        remember_films(run.model, run.train, copies, chosen.remember_gib, advance)
+        remember_films(run.model, run.val, 1, chosen.remember_gib, lambda done: advance(total - len(run.val) + done))
 
 
 def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Settings) -> tuple[SplitData, SplitData]:

@@ -16,6 +16,7 @@ from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.data import SplitData, TextBank, on_device
 from mrg_llm.training.loop import seed_everything, split_data, stage_steps
+from mrg_llm.training.memory import remember_films
 from mrg_llm.training.optimizer import make_optimizer
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import make_stage, needs_texts, planned
@@ -41,13 +42,14 @@ class Plan:
     frozen: int
     stages: tuple[StagePlan, ...]
     texts_s: float
+    films_s: float
     memory_bytes: int
     checkpoint_bytes: int
 
     @property
     def seconds(self) -> float:
-        """Training steps and text features; validations come on top."""
-        return self.texts_s + sum(s.steps * s.step_s for s in self.stages)
+        """Training steps, text features and the frozen layers' look at the films; validations come on top."""
+        return self.texts_s + self.films_s + sum(s.steps * s.step_s for s in self.stages)
 
 
 def make_plan(settings: Settings, studies: StudySet) -> Plan:
@@ -64,13 +66,27 @@ def make_plan(settings: Settings, studies: StudySet) -> Plan:
     if needs_texts(settings):
         bank = TextBank.build(sample.studies, model.language, settings.model.alignment.text_layers)
     texts_s = (time.perf_counter() - started) * len(train_data) / len(sample)
+    started = time.perf_counter()
+    copies = remember_films(model, sample, settings.data.augment_copies, share_of(settings, sample, train_data))
+    films_s = (time.perf_counter() - started) * len(train_data) / len(sample) if copies else 0.0
     stages = tuple(
         StagePlan(name, stage_steps(train_data, settings, name), measured_step(name, model, settings, sample, bank))
         for name in planned(settings)
     )
+    memory = peak_memory(device) + remembered_bytes(sample) * (len(train_data) - len(sample)) // len(sample)
     trained = sum(model.parts().values())
     frozen = sum(p.numel() for p in model.parameters()) - trained
-    return Plan(model.parts(), frozen, stages, texts_s, peak_memory(device), 3 * 4 * trained)
+    return Plan(model.parts(), frozen, stages, texts_s, films_s, memory, 3 * 4 * trained)
+
+
+def share_of(settings: Settings, sample: SplitData, whole: SplitData) -> float:
+    """The sample's part of the memory that the whole training split may take."""
+    views = [sum(len(study.views) for study in data.studies) for data in (sample, whole)]
+    return settings.data.remember_gib * views[0] / views[1]
+
+
+def remembered_bytes(data: SplitData) -> int:
+    return sum(films.nbytes for version in data.remembered for films in version)
 
 
 def measured_step(name: str, model: MRGModel, settings: Settings, data: SplitData, bank: TextBank | None) -> float:

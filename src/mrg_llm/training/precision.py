@@ -1,4 +1,5 @@
-"""bfloat16 where it helps: the frozen LLM stored in it, the encoder computing in it; what is trained stays float32."""
+"""bfloat16 where it helps: the frozen LLM stored in it; encoder, projection and heads computing in it, while what is
+trained stays float32."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def is_bf16(precision: str, device: str) -> bool:
 
 def prepare_model(model: MRGModel, bf16: bool) -> None:
     """Set the model up for training on its device."""
-    model.vision.autocast_bf16 = bf16
+    for part in (model.vision, model.projection, model.alignment):
+        part.autocast_bf16 = bf16
     if model.vision.mean.device.type == "cpu":
         model.vision.use_matmul_attention()
         model.language.use_matmul_attention(True)

@@ -48,7 +48,7 @@ class Stage(nn.Module):
         self.model, self.settings, self.bank = model, settings, bank
 
     def look(self, batch: TensorBatch) -> Seen:
-        return self.model.see(batch.films, batch.views)
+        return batch.look(self.model)
 
 
 class AlignGlobal(Stage):
@@ -124,7 +124,7 @@ def needs_texts(settings: Settings) -> bool:
 
 
 def count(batch: TensorBatch) -> Tensor:
-    return torch.tensor(float(len(batch.indices)), device=batch.films.device)
+    return torch.tensor(float(len(batch.indices)), device=batch.views.device)
 
 
 def global_term(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextBank) -> Tensor:
@@ -154,11 +154,11 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
         rows = rows[:: -(-len(rows) // limit)]
     true = bank.truth(indices, rows).to(device)
     sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
-    regions = heads.region(model.projection.to_words(seen.features))
+    regions = heads.embed_regions(model.projection.to_words(seen.features))
     bias = heads.sentence_bias
     terms = {"local": sentence_loss(sentence_logits(regions, seen.feature_mask, sentences) + bias, true)}
     if model.customizes:
-        prompts = heads.prompt(seen.prompts)
+        prompts = heads.embed_prompts(seen.prompts)
         everywhere = torch.ones(prompts.shape[:2], dtype=torch.bool, device=device)
         terms["prompt"] = sentence_loss(sentence_logits(prompts, everywhere, sentences) + bias, true)
         vocabulary = model.language.embed(bank.vocabulary.to(device)).float()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mrg_llm.model.alignment import sentence_logits
 from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
@@ -33,13 +34,47 @@ def retrieval(model: MRGModel, data: SplitData, bank: TextBank, batch: int) -> d
     device = model.vision.mean.device
     images = []
     for tensors in in_order(data, batch, device):
-        seen = model.see(tensors.films, tensors.views)
+        seen = tensors.look(model)
         images.append(model.alignment.embed_image(seen.features, seen.feature_mask, seen.cls))
     texts = model.alignment.embed_reports(bank.report_features.to(device))
     ranks_VU = (torch.cat(images) @ texts.T).argsort(dim=1, descending=True).cpu()
     own = torch.tensor(bank.report_of).unsqueeze(1)
     place = (ranks_VU == own).float().argmax(dim=1)
     return {f"R@{k}": float((place < k).float().mean()) for k in RECALL_AT}
+
+
+@torch.inference_mode()
+def finding_auc(model: MRGModel, data: SplitData, bank: TextBank, batch: int) -> dict[str, float]:
+    """How well sentences that claim a finding are told true from false: area under the ROC curve over the split's
+    studies, mean over sentences; by the patches (`auc_patches`) and by the customized prompts (`auc_prompts`)."""
+    device, heads = model.vision.mean.device, model.alignment
+    rows = (bank.claims.sum(1) > 0).nonzero().flatten().tolist()
+    if not rows:
+        return {}
+    sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
+    logits: dict[str, list[Tensor]] = {"auc_patches": [], "auc_prompts": []}
+    for tensors in in_order(data, batch, device):
+        seen = tensors.look(model)
+        regions = heads.embed_regions(model.projection.to_words(seen.features))
+        logits["auc_patches"].append(sentence_logits(regions, seen.feature_mask, sentences).cpu())
+        if model.customizes:
+            everywhere = torch.ones(seen.prompts.shape[:2], dtype=torch.bool, device=device)
+            logits["auc_prompts"].append(
+                sentence_logits(heads.embed_prompts(seen.prompts), everywhere, sentences).cpu()
+            )
+    true = bank.truth(range(len(data)), rows)
+    return {name: mean_auc(torch.cat(parts), true) for name, parts in logits.items() if parts}
+
+
+def mean_auc(scores_VT: Tensor, true_VT: Tensor) -> float:
+    """Mean over columns of the area under the ROC curve (by ranks); columns that are all true or all false do not
+    count."""
+    ranks = scores_VT.argsort(dim=0).argsort(dim=0).double() + 1
+    positives = true_VT.sum(0).double()
+    negatives = len(true_VT) - positives
+    area = ((ranks * true_VT).sum(0) - positives * (positives + 1) / 2) / (positives * negatives)
+    counts = (positives > 0) & (negatives > 0)
+    return float(area[counts].mean()) if counts.any() else float("nan")
 
 
 @torch.inference_mode()
@@ -51,7 +86,7 @@ def report_losses(model: MRGModel, data: SplitData, batch: int) -> dict[str, flo
     device = model.vision.mean.device
     right, other, tokens = 0.0, 0.0, 0
     for tensors in in_order(data, batch, device):
-        seen = model.see(tensors.films, tensors.views)
+        seen = tensors.look(model)
         right += float(model.token_losses(seen, tensors.report_ids, tensors.report_mask).sum())
         swapped = rolled(seen)
         other += float(model.token_losses(swapped, tensors.report_ids, tensors.report_mask).sum())
@@ -68,7 +103,7 @@ def written_reports(
     device = model.vision.mean.device
     texts: list[str] = []
     for tensors in in_order(data, decode.batch, device, studies):
-        texts += [d.text for d in write_reports(model, model.see(tensors.films, tensors.views), decode)]
+        texts += [d.text for d in write_reports(model, tensors.look(model), decode)]
         progress(len(texts))
     return tuple(texts)
 
@@ -105,4 +140,6 @@ def first_of(data: SplitData, count: int) -> Sequence[int]:
     return range(min(count, len(data)))
 
 
-__all__ = ["TensorBatch", "Validation", "prompt_statistics", "report_losses", "retrieval", "written_reports"]
+__all__ = [
+    "TensorBatch", "Validation", "finding_auc", "prompt_statistics", "report_losses", "retrieval", "written_reports",
+]  # fmt: skip
