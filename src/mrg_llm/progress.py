@@ -1,4 +1,4 @@
-"""One progress bar for everything that counts to a known number."""
+"""Progress bars: one for what counts to a number, and one for work of several parts."""
 
 from __future__ import annotations
 
