@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve everybody else
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may ask a hub
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +17,11 @@ SENTENCES = [
     "The heart is normal in size.", "The lungs are clear.", "There is a small left pleural effusion.",
     "No pneumothorax is seen.", "A nodule is seen in the right upper lobe.", "The heart is enlarged.",
 ]  # fmt: skip
+
+
+# A busy machine is no defect: tests have no time limit but the one for all of them.
+hypothesis.settings.register_profile("mrg", deadline=None)
+hypothesis.settings.load_profile("mrg")
 
 
 @pytest.fixture(scope="session")

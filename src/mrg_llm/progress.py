@@ -1,4 +1,4 @@
-"""Progress bars: one for what counts to a number, and one for work of several parts."""
+"""Progress bars: one for what counts to a known number, one for several things done one after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def counting_bar(title: str, total: int | None, console) -> Iterator[Callable[[int], None]]:
-    """A context that gives a function (done) -> None moving a bar on the rich console; it goes away when done."""
+    """A context that gives a function (done) -> None moving a bar on the rich console."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -22,11 +22,9 @@ def stages_bar(console) -> Iterator[Callable[[str, int, int | None], None]]:
     """A context that gives a function (what, done, all or None) -> None: a bar for each thing that is done."""
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    done_column = TextColumn("{task.completed:,}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), done_column, TimeRemainingColumn(), console=console
-    ) as progress:
+    with Progress(*columns, console=console) as progress:
 
         def told(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
