@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mrg_llm.studies import open_studies
+from tests.studies.test_fetching import open_i_server, server  # noqa: F401
 from tests.test_bad_input import mrg, preset, refused  # noqa: F401  (fixtures)
 
 
@@ -57,6 +58,17 @@ def test_fetching_says_licence_and_size_first(mrg, tmp_path):  # noqa: F811
         mrg("data", "fetch", "iu-xray", "--out", tmp_path / "iu", "--from", "http://127.0.0.1:9"), "cannot be reached"
     )
     refused(mrg("data", "fetch", "mimic-cxr", "--out", tmp_path / "iu"), "mimic-cxr", "PhysioNet")
+
+
+def test_fetching_ends_in_something_to_read(mrg, tmp_path, open_i_server):  # noqa: F811
+    arguments = ("data", "fetch", "iu-xray", "--out", tmp_path / "iu", "--from", open_i_server.url)
+    code, out, err = mrg(*arguments)
+    assert code == 0 and "NLMCXR_png/: 3 files; SHA-256" in out and f"mrg data info iu-xray:{tmp_path / 'iu'}" in out
+    assert "fetching NLMCXR_png.tgz" in err and "unpacking NLMCXR_png.tgz" in err
+    code, out, _ = mrg("data", "info", f"iu-xray:{tmp_path / 'iu'}")
+    assert code == 0 and "3  studies" in out
+    code, out, _ = mrg(*arguments)
+    assert code == 0 and "NLMCXR_png/ is there already" in out
 
 
 def test_splits_are_dealt_and_a_run_remembers_how(mrg, tmp_path, table, preset):  # noqa: F811

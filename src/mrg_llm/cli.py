@@ -21,7 +21,9 @@ app = typer.Typer(
     help="Chest X-ray reports from a frozen language model and prompts that every image customizes for itself.\n\n"
     "Start with [bold]mrg demo[/]. Research use only, not a medical device.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="What a data set holds; what is wrong with it; draw phantom studies.")
+data_app = typer.Typer(
+    no_args_is_help=True, help="What a data set holds; what is wrong with it; get, import or draw one."
+)
 app.add_typer(data_app, name="data")
 
 DataSpec = Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")]

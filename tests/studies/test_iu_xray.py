@@ -170,6 +170,27 @@ class TestOpenI:
             (tmp_path / "ecgen-radiology" / f"{uid}.xml").unlink()
         assert all(whole[s.id] == s.split for s in open_studies(f"iu-xray:{tmp_path}"))
 
+    def test_split_by_seed_replaces_the_deal_and_r2gens_split(self, tmp_path):
+        self.tree(tmp_path, range(1, 30))
+        usual = {s.id: s.split for s in open_studies(f"iu-xray:{tmp_path}")}
+        assert {s.id: s.split for s in open_studies(f"iu-xray:{tmp_path}", split_by="seed:0")} == usual
+        (tmp_path / "annotation.json").write_text(json.dumps({"test": [study(n, "test") for n in range(1, 20)]}))
+        again = open_studies(f"iu-xray:{tmp_path}", split_by="seed:0")
+        assert {s.id: s.split for s in again} == usual
+        assert [note.rule for note in again.notes] == ["split dealt by patient with seed 0"]
+
+    def test_a_study_with_an_impression_alone_is_there_for_those_who_learn_impressions(self, tmp_path):
+        self.tree(tmp_path, [1, 2], without_findings=[2])
+        reports = {
+            policy: [s.report for s in open_studies(f"iu-xray:{tmp_path}", sections=policy)]
+            for policy in ("findings", "impression", "findings-or-impression")
+        }
+        assert reports == {
+            "findings": ["Lungs 1."],
+            "impression": ["Normal & clear."] * 2,
+            "findings-or-impression": ["Lungs 1.", "Normal & clear."],
+        }
+
     def test_r2gens_split_where_its_annotation_is_at_hand(self, tmp_path):
         self.tree(tmp_path, [1, 2, 3])
         rows = {"test": [study(1, "test")], "val": [study(3, "val")]}

@@ -88,6 +88,7 @@ def test_csv_and_jsonl_hold_the_same_studies(studies, tmp_path):
     assert first.report == studies[0]["findings"] and first.labels is None and first.truth is None
     for name, separator in (("b.csv", ","), ("c.csv", ";"), ("d.tsv", "\t")):
         assert opened(tmp_path / name, csv_text(studies, separator)).studies == of_jsonl.studies
+    assert opened(tmp_path / "E.CSV", csv_text(studies)).studies == of_jsonl.studies
     assert opened(tmp_path / "bom.csv", "\ufeff" + csv_text(studies)).studies == of_jsonl.studies
     assert read_film(first.views[0].path).pixels.shape == (32, 32)
 

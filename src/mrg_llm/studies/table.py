@@ -78,13 +78,15 @@ class Reading:
         keys = tuple(row.values)
         if keys not in self.headers:
             place = str(self.path) if not self.headers else row.where
-            self.headers[keys] = found = header(keys, place, needs_id=self.path.suffix in (".csv", ".tsv", ".jsonl"))
+            self.headers[keys] = found = header(
+                keys, place, needs_id=self.path.suffix.lower() in (".csv", ".tsv", ".jsonl")
+            )
             self.notes.setdefault("column not used", []).extend(found.unused)
         found = self.headers[keys]
         values = {}
         for name, columns in found.columns.items():
-            cells = [row.values[column] for column in columns]
-            values[name] = cells if found.numbered(name) else cells[0]
+            several = [row.values[column] for column in columns]
+            values[name] = several if found.numbered(name) else several[0]
         return values
 
     def id(self, values: Mapping[str, Any], row: Row) -> str:

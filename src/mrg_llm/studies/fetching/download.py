@@ -1,6 +1,6 @@
 """One file over HTTP into FILE.part, resumed with Range after any break, and renamed only when it is whole.
 
-FILE.part.json holds what the server said of the file (size, ETag, date). A part of another file is never continued:
+FILE.part.json holds what the server said of the file (size, date or ETag). A part of another file is never continued:
 the server is asked with If-Range, and what it answers is compared.
 """
 
@@ -28,7 +28,7 @@ GONE = (400, 401, 403, 404, 410)  # asking again does not help
 
 @dataclass(frozen=True)
 class Remote:
-    """What a server says of a file: its size, None where it does not say; its ETag or date as a mark, None likewise."""
+    """What a server says of a file: its size, None where it does not say; its date or ETag as a mark, None likewise."""
 
     url: str
     bytes: int | None
@@ -140,9 +140,9 @@ def opened(url: str, headers: dict[str, str], timeout_s: float, method: str = "G
 
 
 def mark_of(headers: Any) -> str | None:
-    """A strong ETag, else the date: what If-Range may hold."""
+    """The date, else a strong ETag: what If-Range may hold. Machines behind one name often have ETags of their own."""
     etag = headers.get("ETag")
-    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
+    return headers.get("Last-Modified") or (etag if etag and not etag.startswith("W/") else None)
 
 
 def remembered(note: Path) -> Any:
