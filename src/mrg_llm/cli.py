@@ -134,8 +134,15 @@ def score(
         Path | None, typer.Option(help="the same model's outputs for films swapped between studies")
     ] = None,
     blank: Annotated[Path | None, typer.Option(help="the same model's outputs for blank films")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="the run that wrote them: it is asked again with swapped and with blank films")
+    ] = None,
     protocol: Annotated[
-        str, typer.Option(help="full, as-is, r2gen-iu, r2gen-mimic, r2gengpt-iu or r2gengpt-mimic")
+        str,
+        typer.Option(
+            help="full, as-is, r2gen-iu, r2gen-mimic, r2gengpt-iu or r2gengpt-mimic; several, with commas, to see "
+            "what a protocol does to a number"
+        ),
     ] = "full",
     out: Annotated[Path | None, typer.Option("--out", help="write scores.json here")] = None,
     html: Annotated[Path | None, typer.Option(help="write a self-contained page here (it holds report text)")] = None,
@@ -146,13 +153,17 @@ def score(
     seed: Annotated[int, typer.Option(help="of the bootstrap and the random baseline")] = 0,
 ) -> None:
     """Score reports under a named protocol, with intervals, baselines and diagnostics."""
-    from mrg_llm.scored import score_files
+    from mrg_llm.scored import Asked, score_files
     from mrg_llm.studies.texts import reading_in
 
     how = reading_in(predictions)
     studies = open_data(data, **how | ({"split_by": split_by} if split_by else {})) if data else None
-    score_files(predictions, references, studies, against or [], {"swapped": swapped, "blank": blank},
-                protocol, out, html, nearest, meteor, tokenizer, draws, seed)  # fmt: skip
+    controls = {"swapped": swapped, "blank": blank}
+    names = [name.strip() for name in protocol.split(",")]
+    asked = Asked(
+        predictions, references, against or [], controls, model, names, nearest, meteor, tokenizer, draws, seed
+    )
+    score_files(asked, studies, out, html)
 
 
 @app.command()

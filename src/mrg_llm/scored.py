@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mrg_llm.errors import InputError
 from mrg_llm.scoring import Outputs, ScoreBoard, Training, print_board, protocol, read_outputs, score_run
+from mrg_llm.scoring.measures import Labels
 from mrg_llm.studies.study import Study, StudySet
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What `mrg score` was asked for. protocols: the first is the main one, the others stand beside it. model: the run
+    that wrote the predictions, to be asked again with other films."""
+
+    predictions: Path
+    references: Path | None = None
+    against: Sequence[Path] = ()
+    controls: Mapping[str, Path | None] = field(default_factory=dict)
+    model: Path | None = None
+    protocols: Sequence[str] = ("full",)
+    nearest: bool = True
+    meteor: bool = True
+    tokenizer: str = "smollm2-135m"
+    draws: int = 1000
+    seed: int = 0
+
+
 def score_files(
-    predictions: Path,
-    references: Path | None,
-    studies: StudySet | None,
-    against: Sequence[Path],
-    controls: Mapping[str, Path | None],
-    protocol_name: str,
-    out: Path | None,
-    html: Path | None,
-    with_nearest: bool,
-    with_meteor: bool,
-    tokenizer: str,
-    draws: int,
-    seed: int,
+    asked: Asked, studies: StudySet | None, out: Path | None = None, html: Path | None = None
 ) -> ScoreBoard:
     """Score a file of predictions and show the result. Raises InputError in one sentence."""
     console = Console(stderr=True)
-    protocol(protocol_name)
-    outputs = read_outputs(predictions, references or known_references(studies))
+    for name in asked.protocols:
+        protocol(name)
+    scored = read_outputs(asked.predictions, asked.references or known_references(studies))
+    controls = {name: read_outputs(path) for name, path in asked.controls.items() if path}
+    controls |= asked_again(asked, scored, studies, console)
     with console.status("scoring") as status:
-        board = score_run(
-            outputs,
-            protocol_name,
-            training=Training.of(studies) if studies else None,
-            nearest=nearest(outputs, studies) if studies and with_nearest else None,
-            against=[read_outputs(path) for path in against],
-            controls={name: read_outputs(path) for name, path in controls.items() if path},
-            cut=token_cut(tokenizer) if protocol_name.startswith("r2gengpt") else None,
-            draws=draws,
-            seed=seed,
-            with_meteor=with_meteor,
-            progress=status.update,
-        )
+        against = [read_outputs(path) for path in asked.against]
+        labels = Labels()
+        shared: dict[str, Any] = {
+            "training": Training.of(studies) if studies else None,
+            "nearest": nearest(scored, studies) if studies and asked.nearest else None,
+            "against": against, "controls": controls, "labels": labels, "draws": asked.draws, "seed": asked.seed,
+            "with_meteor": asked.meteor,
+        }  # fmt: skip
+        boards = [
+            score_run(
+                scored, name, cut=token_cut(asked.tokenizer) if name.startswith("r2gengpt") else None,
+                progress=lambda step, name=name: status.update(f"{name}: {step}"), **shared,
+            )
+            for name in asked.protocols
+        ]  # fmt: skip
+    board = boards[0].beside(boards[1:])
     print_board(board)
     if out:
         board.save(out)
@@ -56,6 +71,30 @@ def score_files(
     return board
 
 
+def asked_again(asked: Asked, scored: Outputs, studies: StudySet | None, console: Console) -> dict[str, Outputs]:
+    """The run's outputs for other films, where a run was given."""
+    if asked.model is None:
+        return {}
+    if studies is None:
+        raise InputError("--model was given, but no --data: the studies' films are needed to swap them")
+    from mrg_llm.controls import CONTROLS, other_films
+    from mrg_llm.progress import counting_bar
+
+    own = known_studies(scored, studies)
+    with counting_bar("asking with other films", len(CONTROLS) * len(own), console) as advance:
+        return other_films(asked.model, asked.predictions, own, advance)
+
+
+def known_studies(scored: Outputs, studies: StudySet) -> list[Study]:
+    """The scored studies, in order. Raises InputError where the data does not have them all."""
+    known = {s.id: s for s in studies}
+    found = [known[i] for i in scored.ids if i in known]
+    if len(found) < len(scored.ids):
+        missing = len(scored.ids) - len(found)
+        raise InputError(f"{missing} of the scored studies are not in {studies.source}; give the data they come from")
+    return found
+
+
 def known_references(studies: StudySet | None) -> dict[str, str] | None:
     return {s.id: s.report for s in studies if s.report} if studies else None
 
@@ -64,11 +103,7 @@ def nearest(outputs: Outputs, studies: StudySet) -> dict[str, str] | None:
     """Study id -> nearest training study, for the studies that were scored."""
     from mrg_llm.model.nearest import nearest_training_films
 
-    known = {s.id: s for s in studies}
-    asked = [known[i] for i in outputs.ids if i in known]
-    if len(asked) < len(outputs.ids):
-        missing = len(outputs.ids) - len(asked)
-        raise InputError(f"{missing} of the scored studies are not in {studies.source}; give the data they come from")
+    asked = known_studies(outputs, studies)
     training = [s for s in studies.split("train") if s.report]
     return nearest_training_films(asked, training) if training else None
 

@@ -73,10 +73,24 @@ def test_it_stands_beside_baselines_rivals_and_controls(perfect) -> None:
 
 
 def test_the_breakdown_covers_every_study(perfect) -> None:
-    assert set(perfect.breakdown) == {"findings", "views", "site"}
-    for groups in perfect.breakdown.values():
-        assert sum(part["n"] for part in groups.values()) == 40
+    assert set(perfect.breakdown) == {"findings", "views", "length of the reference", "site", "observation"}
+    for name, groups in perfect.breakdown.items():
+        assert name == "observation" or sum(part["n"] for part in groups.values()) == 40
     assert set(perfect.breakdown["findings"]) == {"normal", "abnormal"}
+    assert perfect.breakdown["observation"]["Pneumothorax"]["n"] == sum("pneumothorax" in r for r in REFERENCES)
+
+
+def test_protocols_stand_side_by_side(perfect, capsys) -> None:
+    other = score_run(system(REFERENCES), "as-is", training=TRAINING, draws=50, with_meteor=False)
+    both = perfect.beside([other])
+    assert both.to_json()["protocols"]["as-is"]["system"]["bleu4"]["value"] == pytest.approx(1)
+    assert set(both.protocols["as-is"].system) == {"bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"}
+    assert set(both.protocols["as-is"].rivals) == {"constant", "random"}
+    print_board(both, Console(width=200))
+    assert "what the protocol does to the same outputs" in capsys.readouterr().out
+    from mrg_llm.scoring.page import render_page
+
+    assert "What the protocol does" in render_page(both) and "What the protocol does" not in render_page(perfect)
 
 
 def test_scores_json(perfect, tmp_path) -> None:

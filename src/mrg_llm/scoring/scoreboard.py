@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,15 @@ class StudyScore:
 
 
 @dataclass(frozen=True)
+class OtherProtocol:
+    """The same outputs under another protocol: the language metrics of the system and of what stands beside it."""
+
+    words: str
+    system: dict[str, Interval]
+    rivals: dict[str, dict[str, Interval]]
+
+
+@dataclass(frozen=True)
 class ScoreBoard:
     """Everything `mrg score` says about one file of outputs. `to_json` is the file format; `studies` stay out of it."""
 
@@ -74,6 +83,20 @@ class ScoreBoard:
     draws: int
     seed: int
     studies: tuple[StudyScore, ...] = field(repr=False, default=())
+    protocols: dict[str, OtherProtocol] = field(default_factory=dict)
+
+    def beside(self, others: Sequence[ScoreBoard]) -> ScoreBoard:
+        """This board with the language metrics of the same outputs under other protocols."""
+        return replace(self, protocols={other.protocol: other.in_short() for other in others})
+
+    def in_short(self) -> OtherProtocol:
+        rivals = {name: language(rival.sections["metrics"]) for name, rival in self.rivals.items()}
+        return OtherProtocol(self.protocol_words, language(self.metrics), rivals)
+
+    @property
+    def rivals(self) -> dict[str, Rival]:
+        """Everything the system stands beside."""
+        return self.baselines | self.comparisons | self.controls
 
     @property
     def metrics(self) -> dict[str, Interval]:
@@ -92,6 +115,7 @@ class ScoreBoard:
             "against": {name: _rival(rival) for name, rival in self.comparisons.items()},
             "controls": {name: _rival(rival) for name, rival in self.controls.items()},
             "breakdown": self.breakdown,
+            "protocols": plain(self.protocols),
             "diagnostics": {name: asdict(d) for name, d in self.diagnostics.items()},
             "warnings": list(self.warnings),
             "labeler": self.labeler,
@@ -104,6 +128,11 @@ class ScoreBoard:
         """Write scores.json, whole or not at all. Raises ResourceError."""
         write_whole(Path(path), json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
         return Path(path)
+
+
+def language(metrics: Mapping[str, Interval]) -> dict[str, Interval]:
+    """The metrics that a protocol changes; labels are read from the whole reports under each."""
+    return {name: value for name, value in metrics.items() if not name.startswith(("clinical", "anatomy"))}
 
 
 def _rival(rival: Rival) -> dict[str, Any]:

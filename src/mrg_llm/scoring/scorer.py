@@ -23,7 +23,7 @@ from mrg_llm.scoring.clinical import OBSERVATIONS, labeler_quality
 from mrg_llm.scoring.diagnostics import diagnose, warnings
 from mrg_llm.scoring.measures import Labels, LanguageMeasure, Measure, all_tallies, anatomy_measure
 from mrg_llm.scoring.outputs import Outputs
-from mrg_llm.scoring.protocol import Cut, protocol
+from mrg_llm.scoring.protocol import Cut, plain_tokens, protocol
 from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard, Sections, StudyScore, plain
 from mrg_llm.scoring.statistics import DRAWS, SEED, Tally, compare, intervals
 from mrg_llm.studies.study import StudySet
@@ -209,17 +209,30 @@ def _validation_score(
 def _groups(
     outputs: Outputs, labels: Labels, more: Mapping[str, Mapping[str, str]] | None
 ) -> dict[str, dict[str, list[int]]]:
-    """Breakdown -> group -> rows of its studies."""
-    normal = labels(outputs.references)[:, OBSERVATIONS.index("No Finding")] == 1
+    """Breakdown -> group -> rows of its studies. A study is in the group of every observation its reference has."""
+    found = labels(outputs.references)
+    normal = found[:, OBSERVATIONS.index("No Finding")] == 1
     names: dict[str, list[str | None]] = {"findings": ["normal" if x else "abnormal" for x in normal]}
     if any(row.views is not None for row in outputs):
         names["views"] = [None if r.views is None else f"{r.views}" for r in outputs]
+    names["length of the reference"] = _thirds([len(plain_tokens(text).split()) for text in outputs.references])
     for name, group_of in (more or {}).items():
         names[name] = [group_of.get(i) for i in outputs.ids]
     result: dict[str, dict[str, list[int]]] = {}
     for name, groups in names.items():
         result[name] = {g: [i for i, x in enumerate(groups) if x == g] for g in sorted({x for x in groups if x})}
+    observed = {name: np.flatnonzero(found[:, column] == 1).tolist() for column, name in enumerate(OBSERVATIONS)}
+    result["observation"] = {name: rows for name, rows in observed.items() if rows}
     return result
+
+
+def _thirds(lengths: Sequence[int]) -> list[str | None]:
+    """Short, middle or long, by thirds of the studies; nothing where all are alike."""
+    low, high = np.quantile(lengths, [1 / 3, 2 / 3])
+    if low == high:
+        return [None] * len(lengths)
+    names = (f"1: up to {low:.0f} words", f"2: up to {high:.0f}", "3: longer")
+    return [names[int(n > low) + int(n > high)] for n in lengths]
 
 
 def _breakdown(

@@ -8,11 +8,15 @@ from rich.table import Table
 from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard
 from mrg_llm.scoring.statistics import Difference, Interval
 
+SHOWN = ("findings", "views")  # of the breakdowns; the page and scores.json have them all
+
 
 def print_board(board: ScoreBoard, console: Console | None = None) -> None:
     """Print the main table, the breakdown, the diagnostics and every warning."""
     console = console or Console()
     console.print(main_table(board))
+    if board.protocols:
+        console.print(protocols_table(board))
     console.print(breakdown_table(board))
     console.print(diagnostics_table(board))
     for warning in board.warnings:
@@ -36,7 +40,7 @@ def main_table(board: ScoreBoard) -> Table:
                   "* differs from the system (approximate randomization, Holm over the rows, p < 0.05)")  # fmt: skip
     table.add_column("metric")
     table.add_column("system", justify="right")
-    rivals = board.baselines | board.comparisons | board.controls
+    rivals = board.rivals
     for name in rivals:
         table.add_column(name, justify="right")
     for metric, interval in board.metrics.items():
@@ -46,13 +50,28 @@ def main_table(board: ScoreBoard) -> Table:
     return table
 
 
+def protocols_table(board: ScoreBoard) -> Table:
+    """The same outputs under several protocols; a second row a metric for the constant report, where there is one."""
+    table = Table(title="what the protocol does to the same outputs")
+    columns = {board.protocol: board.in_short()} | board.protocols
+    table.add_column("metric")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for metric in next(iter(columns.values())).system:
+        table.add_row(LABELS.get(metric, metric), *(_interval(c.system[metric]) for c in columns.values()))
+        if all("constant" in c.rivals for c in columns.values()):
+            constants = (_interval(c.rivals["constant"][metric]) for c in columns.values())
+            table.add_row("[dim]  constant report[/]", *constants)
+    return table
+
+
 def breakdown_table(board: ScoreBoard) -> Table:
     table = Table(title="by group")
     table.add_column("metric")
     groups = [
         (f"{group} ({part['n']})", part["metrics"])
-        for by in board.breakdown.values()
-        if len(by) > 1
+        for name, by in board.breakdown.items()
+        if name in SHOWN and len(by) > 1
         for group, part in by.items()
     ]
     for name, _ in groups:

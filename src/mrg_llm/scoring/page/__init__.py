@@ -21,6 +21,7 @@ from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard
 from mrg_llm.scoring.statistics import Interval
 
 NOTICE = "Research use only, not a medical device."
+MOST_COLUMNS = 5  # more groups stand in rows
 CLINICAL_SIZES = {"14": "all 14 observations", "5": "five observations"}
 
 
@@ -39,7 +40,7 @@ def render_page(board: ScoreBoard, films: Films | None = None) -> str:
     assets = files(__package__)
     data = {"studies": study_rows(board, films), "labels": LABELS}
     parts = (
-        section("What it scores", summary_plot(board) + metric_table(board)),
+        section("What it scores", summary_plot(board) + metric_table(board) + protocols_table(board)),
         section("Which findings it reports", observation_plot(board) + clinical_details(board)),
         section("Where it does better and worse", breakdown_table(board)),
         section("What its outputs are like", diagnostics_table(board)),
@@ -87,7 +88,7 @@ def warning_list(warnings: Sequence[str]) -> str:
 
 def metric_table(board: ScoreBoard) -> str:
     """The main table; a rival's value has a star where it differs from the system's."""
-    rivals = board.baselines | board.comparisons | board.controls
+    rivals = board.rivals
     head = "".join(f"<th>{text(name)}</th>" for name in ("metric", "system", *rivals))
     rows = []
     for metric, value in board.metrics.items():
@@ -100,6 +101,23 @@ def metric_table(board: ScoreBoard) -> str:
         )
     notes += [f"left out: {text(what)}: {text(why)}" for what, why in board.skipped.items()]
     return table(head, rows) + "".join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def protocols_table(board: ScoreBoard) -> str:
+    """The same outputs under the other protocols that were asked for."""
+    if not board.protocols:
+        return ""
+    columns = {board.protocol: board.in_short()} | board.protocols
+    head = "<th>metric</th>" + "".join(f"<th>{text(name)}</th>" for name in columns)
+    rows = []
+    for metric in board.in_short().system:
+        cells = "".join(f"<td>{interval(column.system[metric])}</td>" for column in columns.values())
+        rows.append(f"<tr><th>{text(LABELS.get(metric, metric))}</th>{cells}</tr>")
+        if all("constant" in column.rivals for column in columns.values()):
+            cells = "".join(f"<td>{interval(column.rivals['constant'][metric])}</td>" for column in columns.values())
+            rows.append(f"<tr><th><small>the constant report</small></th>{cells}</tr>")
+    notes = "".join(f'<p class="note"><b>{text(n)}</b>: {text(c.words)}</p>' for n, c in columns.items())
+    return f"<h3>What the protocol does to the same outputs</h3>{table(head, rows)}{notes}"
 
 
 def clinical_details(board: ScoreBoard) -> str:
@@ -124,13 +142,19 @@ def breakdown_table(board: ScoreBoard) -> str:
     for name, groups in board.breakdown.items():
         if len(groups) < 2:
             continue
-        head = "<th>metric</th>" + "".join(f"<th>{text(g)} <small>n = {p['n']}</small></th>" for g, p in groups.items())
-        rows = [
-            f"<tr><th>{text(LABELS.get(m, m))}</th>"
-            + "".join(f"<td>{interval(Interval(**p['metrics'][m]))}</td>" for p in groups.values())
-            + "</tr>"
+        heads = {g: f"{text(g)} <small>n = {p['n']}</small>" for g, p in groups.items()}
+        cells = {
+            (g, m): f"<td>{interval(Interval(**p['metrics'][m]))}</td>"
+            for g, p in groups.items()
             for m in board.metrics
-        ]
+        }
+        labels = {m: text(LABELS.get(m, m)) for m in board.metrics}
+        if len(groups) <= MOST_COLUMNS:
+            head = "<th>metric</th>" + "".join(f"<th>{h}</th>" for h in heads.values())
+            rows = [f"<tr><th>{labels[m]}</th>{''.join(cells[g, m] for g in groups)}</tr>" for m in board.metrics]
+        else:
+            head = "<th>group</th>" + "".join(f"<th>{h}</th>" for h in labels.values())
+            rows = [f"<tr><th>{heads[g]}</th>{''.join(cells[g, m] for m in board.metrics)}</tr>" for g in groups]
         blocks.append(f"<h3>By {text(name)}</h3>{table(head, rows)}")
     return "".join(blocks) or '<p class="note">All studies are of one kind.</p>'
 

@@ -20,7 +20,7 @@ _SHAPES = {
 
 def summary_plot(board: ScoreBoard) -> str:
     """A row a metric: the system's value and interval, and a mark for each rival."""
-    rivals = board.baselines | board.comparisons | board.controls
+    rivals = board.rivals
     shapes = {name: list(_SHAPES)[i % len(_SHAPES)] for i, name in enumerate(rivals)}
     rows = []
     for metric, value in board.metrics.items():
