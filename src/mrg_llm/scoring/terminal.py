@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -25,13 +28,23 @@ def print_board(board: ScoreBoard, console: Console | None = None) -> None:
         console.print(f"[dim]left out: {what}: {why}[/]", highlight=False)
     console.print(f"[dim]protocol {board.protocol}: {board.protocol_words}[/]", highlight=False)
     if board.labeler:
-        micro = board.labeler.get("present", {}).get("micro")
-        if micro:
-            console.print(
-                f"[dim]labeler: precision {micro['precision']:.2f}, recall {micro['recall']:.2f} on "
-                f"{board.labeler.get('n')} reports read by people[/]",
-                highlight=False,
-            )
+        console.print(f"[dim]labeler, F1 of present findings: {labeler_in_short(board.labeler)}[/]", highlight=False)
+
+
+def labeler_in_short(quality: Mapping[str, Any]) -> str:
+    """How well the labeler reads, against each thing it was measured on."""
+    said = []
+    for what, measured in measured_on(quality):
+        micro = measured["present"]["micro"]
+        said.append(f"{micro['f1']:.2f} on {what}")
+    return "; ".join(said)
+
+
+def measured_on(quality: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(what, counts) of rules/quality.json."""
+    places = (("reports read by people", quality), ("phantom reports", quality.get("phantoms")),
+              ("IU X-ray reports by their indexers' tags", quality.get("tags")))  # fmt: skip
+    return [(f"{part['n']:,} {what}", part) for what, part in places if part and part.get("present")]
 
 
 def main_table(board: ScoreBoard) -> Table:

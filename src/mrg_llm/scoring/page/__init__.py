@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from mrg_llm.scoring.agreement import UNCERTAIN_AS
+from mrg_llm.scoring.clinical import OBSERVATIONS
 from mrg_llm.scoring.outputs import write_whole
 from mrg_llm.scoring.page.plots import observation_plot, summary_plot
 from mrg_llm.scoring.page.studies import Films, study_rows
 from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard
 from mrg_llm.scoring.statistics import Interval
+from mrg_llm.scoring.terminal import labeler_in_short, measured_on
 
 NOTICE = "Research use only, not a medical device."
 MOST_COLUMNS = 5  # more groups stand in rows
@@ -184,13 +186,23 @@ def method(board: ScoreBoard) -> str:
 
 
 def labeler(board: ScoreBoard) -> str:
-    micro = (board.labeler or {}).get("present", {}).get("micro")
-    if not micro or board.labeler is None:
+    """How well the labeler itself reads: in a sentence, and by observation, folded away."""
+    if not board.labeler:
         return ""
-    return (
-        f" The labeler itself, on {board.labeler['n']} labelled reports: precision {micro['precision']:.2f}, "
-        f"recall {micro['recall']:.2f}, F1 {micro['f1']:.2f}."
-    )
+    known = measured_on(board.labeler)
+    head = "<th>observation</th>" + "".join(f"<th>{text(what)}</th>" for what, _ in known)
+    rows = []
+    for name in (*OBSERVATIONS, "micro"):
+        cells = "".join(f"<td>{quality_cell(part['present'].get(name))}</td>" for _, part in known)
+        rows.append(f"<tr><th>{text(name)}</th>{cells}</tr>")
+    by_observation = f"<details><summary>By observation</summary>{table(head, rows)}</details>"
+    return f" The labeler itself, F1 of present findings: {text(labeler_in_short(board.labeler))}.{by_observation}"
+
+
+def quality_cell(row: Mapping[str, float | None] | None) -> str:
+    if row is None or row["f1"] is None:
+        return "–"
+    return f"{row['f1']:.2f} <small>n = {row['support']}</small>"
 
 
 def rival_cell(rival: Rival, metric: str) -> str:
