@@ -144,6 +144,10 @@ def score(
             "what a protocol does to a number"
         ),
     ] = "full",
+    model_based: Annotated[
+        str,
+        typer.Option(help="chexbert, radgraph, radcliq, bertscore, green, ratescore, srrbert or all (extra radeval)"),
+    ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="write scores.json here")] = None,
     html: Annotated[Path | None, typer.Option(help="write a self-contained page here (it holds report text)")] = None,
     nearest: Annotated[bool, typer.Option(help="the nearest training film's report as a baseline")] = True,
@@ -314,6 +318,11 @@ def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     if changed:
         raise CheckpointError(f"{run} is damaged: {', '.join(changed)} differ from the manifest; restore or retrain it")
     typer.echo("every file matches its SHA-256")
+
+
+def listed(text: str) -> list[str]:
+    """ "a, b" as ["a", "b"]."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def open_data(spec: str, **how):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from mrg_llm.errors import InputError
 from mrg_llm.scoring import Outputs, ScoreBoard, Training, print_board, protocol, read_outputs, score_run
 from mrg_llm.scoring.measures import Labels
+from mrg_llm.scoring.model_based import model_based
 from mrg_llm.studies.study import Study, StudySet
 
 
@@ -26,6 +27,7 @@ class Asked:
     controls: Mapping[str, Path | None] = field(default_factory=dict)
     model: Path | None = None
     protocols: Sequence[str] = ("full",)
+    model_based: Sequence[str] = ()
     nearest: bool = True
     meteor: bool = True
     tokenizer: str = "smollm2-135m"
@@ -46,11 +48,12 @@ def score_files(
     with console.status("scoring") as status:
         against = [read_outputs(path) for path in asked.against]
         labels = Labels()
+        measures, missing = model_based(asked.model_based, status.update) if asked.model_based else ([], {})
         shared: dict[str, Any] = {
             "training": Training.of(studies) if studies else None,
             "nearest": nearest(scored, studies) if studies and asked.nearest else None,
             "against": against, "controls": controls, "labels": labels, "draws": asked.draws, "seed": asked.seed,
-            "with_meteor": asked.meteor,
+            "with_meteor": asked.meteor, "measures": measures,
         }  # fmt: skip
         boards = [
             score_run(
@@ -59,7 +62,7 @@ def score_files(
             )
             for name in asked.protocols
         ]  # fmt: skip
-    board = boards[0].beside(boards[1:])
+    board = replace(boards[0], skipped=boards[0].skipped | missing).beside(boards[1:])
     print_board(board)
     if out:
         board.save(out)

@@ -29,6 +29,8 @@ LABELS = {
 }
 """What a metric is called where people read."""
 
+LANGUAGE = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider")
+
 Sections = dict[str, dict[str, Interval]]
 
 
@@ -132,7 +134,7 @@ class ScoreBoard:
 
 def language(metrics: Mapping[str, Interval]) -> dict[str, Interval]:
     """The metrics that a protocol changes; labels are read from the whole reports under each."""
-    return {name: value for name, value in metrics.items() if not name.startswith(("clinical", "anatomy"))}
+    return {name: value for name, value in metrics.items() if name in LANGUAGE}
 
 
 def _rival(rival: Rival) -> dict[str, Any]:
