@@ -163,10 +163,10 @@ def score(
     how = reading_in(predictions)
     studies = open_data(data, **how | ({"split_by": split_by} if split_by else {})) if data else None
     controls = {"swapped": swapped, "blank": blank}
-    names = [name.strip() for name in protocol.split(",")]
     asked = Asked(
-        predictions, references, against or [], controls, model, names, nearest, meteor, tokenizer, draws, seed
-    )
+        predictions, references, against or [], controls, model, listed(protocol), listed(model_based),
+        nearest=nearest, meteor=meteor, tokenizer=tokenizer, draws=draws, seed=seed,
+    )  # fmt: skip
     score_files(asked, studies, out, html)
 
 
