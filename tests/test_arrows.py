@@ -13,6 +13,7 @@ ALLOWED = {
     "images": {"errors", "images"},
     "studies": {"errors", "studies"},
     "scoring": {"errors", "scoring", "studies"},
+    "exports": {"errors", "exports"},
     "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
 }

@@ -285,22 +285,25 @@ def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by:
 def report(
     films: Annotated[list[Path], typer.Argument(help="the views of one study: DICOM, PNG or JPEG")],
     model: Annotated[Path, typer.Option("--model", help="a run folder")],
-    format: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    format: Annotated[str, typer.Option("--format", help="text, json or markdown")] = "text",
+    out: Annotated[Path | None, typer.Option("--out", help="write it here instead of printing it")] = None,
 ) -> None:
-    """Print the draft report of one study. Research use only, not a medical device."""
+    """The draft report of one study. Research use only, not a medical device."""
+    from mrg_llm.exports import DraftReport, check_format, render, save
+
+    check_format(format)
     from mrg_llm import runs
     from mrg_llm.model.processing import NOT_A_DEVICE
 
-    if format not in ("text", "json"):
-        raise typer.BadParameter(f"{format} is not a format; text and json are")
-    text = runs.load(model).report(films)
-    if format == "json":
-        import json
-
-        typer.echo(json.dumps({"report": text, "model": model.name, "notice": NOT_A_DEVICE}))
-        return
-    typer.echo(text)
-    typer.echo(NOT_A_DEVICE, err=True)
+    reporter = runs.load(model)
+    draft = DraftReport(reporter.report(films), reporter.name, NOT_A_DEVICE)
+    if out:
+        save(render(draft, format), out)
+    elif format == "text":
+        typer.echo(draft.findings)
+        typer.echo(NOT_A_DEVICE, err=True)
+    else:
+        typer.echo(render(draft, format).decode(), nl=False)
 
 
 @app.command()

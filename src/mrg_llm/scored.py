@@ -40,8 +40,12 @@ def score_files(
 ) -> ScoreBoard:
     """Score a file of predictions and show the result. Raises InputError in one sentence."""
     console = Console(stderr=True)
-    for name in asked.protocols:
-        protocol(name)
+    for name in asked.protocols:  # before minutes are spent on the first of several
+        if protocol(name).rare_below and studies is None:
+            raise InputError(
+                f"protocol {name} turns words that are rare in the training reports into <unk>: give the training data "
+                "(--data), or use the protocol 'full'"
+            )
     scored = read_outputs(asked.predictions, asked.references or known_references(studies))
     controls = {name: read_outputs(path) for name, path in asked.controls.items() if path}
     controls |= asked_again(asked, scored, studies, console)
