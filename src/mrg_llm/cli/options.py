@@ -1,0 +1,33 @@
+"""What several verbs share: options, and opening a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataSpec = Annotated[str, typer.Option("--data", help="KIND:ROOT, for example iu-xray:PATH or phantom:PATH")]
+SplitBy = Annotated[
+    str | None,
+    typer.Option("--split-by", help="seed or seed:N deals studies by patient, 70/10/20, whatever the source says"),
+]
+Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
+]
+
+
+def listed(text: str) -> list[str]:
+    """ "a, b" as ["a", "b"]."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def open_data(spec: str, **how):
+    """A StudySet, with what its reader left out said on standard error. how: as open_studies takes it."""
+    from mrg_llm.studies import open_studies
+
+    studies = open_studies(spec, **how)
+    for note in studies.notes:
+        typer.echo(f"note: {note}", err=True)
+    return studies
