@@ -86,6 +86,9 @@ class AlignLocalSettings(StageSettings):
 class GenerateSettings(StageSettings):
     """Stage 3: write the report."""
 
+    lr_aligned: float | None = Field(
+        None, gt=0, description="instead of lr for projection, customizer and heads: what alignment has trained already"
+    )
     contrast_weight: float = Field(0.1, ge=0, description="weight of the contrastive terms beside the report's loss")
     finding_weight: float = Field(
         1.0, gt=0, description="what a report token weighs in sentences that claim a finding; 1: what any other weighs"

@@ -173,7 +173,7 @@ def report_step(run: Run, stage: str, values: dict[str, float], optimizer) -> No
     step = run.position.step
     run.bar.step(stage, values["loss"], tokens)
     if step % run.settings.train.log_every == 0 or step == 1:
-        entry = {"stage": stage, "lr": optimizer.param_groups[0]["lr"], **values}
+        entry = {"stage": stage, "lr": max(group["lr"] for group in optimizer.param_groups), **values}
         run.journal.write(step=step, **entry)
         run.accelerator.log({f"{stage}/{k}": v for k, v in entry.items() if not isinstance(v, str)}, step=step)
 

@@ -7,37 +7,39 @@ import math
 import torch
 from torch import nn
 
-from mrg_llm.settings import StageSettings, TrainSettings
+from mrg_llm.settings import GenerateSettings, StageSettings, TrainSettings
 from mrg_llm.training.stages import Stage
+
+ALIGNED = ("projection.", "promptbook.customizer.", "alignment.")  # what the alignment stages train beside the encoder
 
 
 def make_optimizer(stage: Stage, train: TrainSettings) -> torch.optim.AdamW:
     """The optimizer of one stage; parameters the stage does not train lose their gradient for its duration."""
-    parameters = stage_parameters(stage, train)
-    fast, slow = peak_rates(stage.settings, train)
-    groups = []
-    for encoder, rate in ((False, fast), (True, slow)):
-        for decays, decay in ((True, train.weight_decay), (False, 0.0)):
-            members = [
-                p for n, p in parameters.items()
-                if n.startswith("vision.") == encoder and (p.ndim >= 2 and "book_KD" not in n) == decays
-            ]  # fmt: skip
-            if members and rate > 0:
-                groups.append({"params": members, "lr": rate, "peak": rate, "weight_decay": decay})
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in stage_parameters(stage, train).items():
+        rate = peak_rate(name, stage.settings, train)
+        decay = train.weight_decay if parameter.ndim >= 2 and "book_KD" not in name else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    members = [{"params": found, "lr": rate, "peak": rate, "weight_decay": decay}
+               for (rate, decay), found in groups.items()]  # fmt: skip
+    return torch.optim.AdamW(members, betas=(0.9, 0.98), fused=True)
 
 
-def peak_rates(stage: StageSettings, train: TrainSettings) -> tuple[float, float]:
-    """(rate of everything else, rate of the encoder)."""
-    encoder = train.lr_encoder if stage.lr_encoder is None else stage.lr_encoder
-    return stage.lr or train.lr, encoder
+def peak_rate(name: str, stage: StageSettings, train: TrainSettings) -> float:
+    """The largest rate that a parameter of this name gets in this stage."""
+    rate = stage.lr or train.lr
+    if name.startswith("vision."):
+        return train.lr_encoder if stage.lr_encoder is None else stage.lr_encoder
+    if isinstance(stage, GenerateSettings) and stage.lr_aligned and name.startswith(ALIGNED):
+        return stage.lr_aligned
+    return rate
 
 
 def stage_parameters(stage: Stage, train: TrainSettings) -> dict[str, nn.Parameter]:
     """Name -> parameter of what this stage trains. Sets requires_grad for the stage, and nothing of the LLM."""
     learned = stage.model.learned_names
     chosen = {}
-    trains_encoder = peak_rates(stage.settings, train)[1] > 0
+    trains_encoder = peak_rate("vision.", stage.settings, train) > 0
     for name, parameter in stage.model.named_parameters():
         in_stage = name in learned and name.startswith(stage.groups())
         if name.startswith("vision.") and not trains_encoder:
