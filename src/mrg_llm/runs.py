@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mrg_llm.errors import CheckpointError, DataError
 from mrg_llm.model.configuration import MRGConfig
+from mrg_llm.model.context import PARTS
 from mrg_llm.model.modeling import MRGModel, read_config
 from mrg_llm.model.processing import Reporter
 from mrg_llm.settings import DecodeSettings, Settings
@@ -92,6 +93,7 @@ def generate(
     decoding = reporter.decode.model_dump()
     how = how or {}
     split_by = {"split_by": how["split_by"]} if how.get("split_by") else {}
+    told = reporter.model.config.language.context
     rows = []
     for study, report in zip(studies, reporter.reports(studies, progress), strict=True):
         rows.append(
@@ -102,6 +104,7 @@ def generate(
                 **({"reference": study.report} if study.report else {}),
                 **split_by,
                 "sections": (how.get("sections") or "findings").split("+"),
+                "context": [part for part in told if PARTS[part][1](study)],
                 "views": report.views,
                 "seconds": round(report.seconds, 4),
                 "tokens": report.tokens,

@@ -33,6 +33,10 @@ class DataSettings(Table):
         "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, taken out, or with "
         "their whole sentence; val and test keep theirs"
     )  # fmt: skip
+    hide_context: float = Field(
+        0.2, ge=0, le=1, description="share of training studies whose context (model.language.context) is hidden, so "
+        "that the model also writes without it"
+    )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
     augment_copies: int = Field(
         4, ge=1, description="augmented versions of a film, where what frozen encoder layers make of them is remembered"

@@ -16,7 +16,7 @@ def loaded(monkeypatch):
 
     def load(run):
         asked.append(run)
-        return SimpleNamespace(name="a-run", report=lambda films: "Clear lungs.")
+        return SimpleNamespace(name="a-run", report=lambda films, **told: "Clear lungs.")
 
     monkeypatch.setattr(runs, "load", load)
     return asked

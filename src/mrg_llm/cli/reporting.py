@@ -12,6 +12,10 @@ def report(
     films: Annotated[list[Path], typer.Argument(help="the views of one study: DICOM, PNG or JPEG")],
     model: Annotated[Path, typer.Option("--model", help="a run folder")],
     format: Annotated[str, typer.Option("--format", help="text, json or markdown")] = "text",
+    indication: Annotated[
+        str | None, typer.Option(help="why the films were taken, for a model that was trained to be told")
+    ] = None,
+    prior: Annotated[str | None, typer.Option(help="the patient's earlier report, for such a model")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="write it here instead of printing it")] = None,
 ) -> None:
     """The draft report of one study. Research use only, not a medical device."""
@@ -22,7 +26,7 @@ def report(
     from mrg_llm.model.processing import NOT_A_DEVICE
 
     reporter = runs.load(model)
-    draft = DraftReport(reporter.report(films), reporter.name, NOT_A_DEVICE)
+    draft = DraftReport(reporter.report(films, indication=indication, prior=prior), reporter.name, NOT_A_DEVICE)
     if out:
         save(render(draft, format), out)
     elif format == "text":

@@ -72,15 +72,21 @@ def generate(
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 (same text in any batch) or bf16")] = "fp32",
     limit: Annotated[int | None, typer.Option(help="only the first N studies")] = None,
+    without_context: Annotated[
+        bool, typer.Option("--without-context", help="tell the model neither indication nor earlier report")
+    ] = False,
 ) -> None:
     """Write a report for every study of a split into a predictions file that `mrg score` reads."""
     from rich.console import Console
 
     from mrg_llm import runs
+    from mrg_llm.model.context import untold
     from mrg_llm.settings import changed_decoding
 
     how = runs.reading(model, data, split_by)
     studies = open_data(data, **how).split(split)[:limit]
+    if without_context:
+        studies = tuple(map(untold, studies))
     reporter = runs.load(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:

@@ -82,6 +82,10 @@ class LanguageConfig(Table):
         description="the user's words; {image} marks where the visual tokens go",
     )
     system: str = Field("You are a radiologist.", description="the system message, where the LLM has a chat template")
+    context: tuple[Literal["indication", "prior"], ...] = Field(
+        (), description="what the model is told beside the film: the indication, the patient's earlier report, or both"
+    )
+    context_tokens: int = Field(48, ge=4, description="each of them is cut to this many LLM tokens")
     chat: bool = Field(True, description="wrap the instruction in the LLM's chat template where it has one")
 
 

@@ -14,6 +14,7 @@ from transformers import LogitsProcessorList
 
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.sequence import Words
 from mrg_llm.settings import DecodeSettings
 
 
@@ -27,27 +28,31 @@ class Draft:
 
 
 @torch.inference_mode()
-def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list[Draft]:
-    """A draft for each study of the batch that was seen."""
+def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None) -> list[Draft]:
+    """A draft for each study of the batch that was seen. context: what was known of them beforehand."""
     if settings.samples == 0:
-        return decoded(model, seen, settings)
-    return [group[most_agreed([d.text for d in group])] for group in sampled_reports(model, seen, settings)]
+        return decoded(model, seen, settings, context)
+    groups = sampled_reports(model, seen, settings, context)
+    return [group[most_agreed([d.text for d in group])] for group in groups]
 
 
 @torch.inference_mode()
-def sampled_reports(model: MRGModel, seen: Seen, settings: DecodeSettings) -> list[list[Draft]]:
+def sampled_reports(
+    model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None
+) -> list[list[Draft]]:
     """`settings.samples` drafts for each study; the same ones whatever batch it is in."""
     S = settings.samples
-    drafts = decoded(model, seen, settings, SeededSampling(S, settings.temperature, settings.seed))
+    drafts = decoded(model, seen, settings, context, SeededSampling(S, settings.temperature, settings.seed))
     return [drafts[i : i + S] for i in range(0, len(drafts), S)]
 
 
 def decoded(
-    model: MRGModel, seen: Seen, settings: DecodeSettings, sampling: SeededSampling | None = None
-) -> list[Draft]:
+    model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None,
+    sampling: SeededSampling | None = None,
+) -> list[Draft]:  # fmt: skip
     """Drafts, `sampling.samples` of them a study, those of a study together."""
     language = model.language
-    inputs = model.llm_input(seen)
+    inputs = model.llm_input(seen, context=context)
     rows = sampling.samples if sampling else 1
     tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
     with language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):

@@ -22,7 +22,7 @@ from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.projection import Projection
 from mrg_llm.model.prompts import CUSTOMIZED, Promptbook, masked_mean
-from mrg_llm.model.sequence import IGNORED, LLMInput, assemble, make_frame
+from mrg_llm.model.sequence import IGNORED, LLMInput, Words, assemble, make_frame
 from mrg_llm.model.vision import VisionEncoder
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -105,17 +105,22 @@ class MRGModel(nn.Module):
             return None
         return self.promptbook.at_every_layer(seen.prompts, seen.trunk)
 
-    def llm_input(self, seen: Seen, report_ids: Tensor | None = None, report_mask: Tensor | None = None) -> LLMInput:
+    def llm_input(
+        self, seen: Seen, report_ids: Tensor | None = None, report_mask: Tensor | None = None,
+        context: Words | None = None,
+    ) -> LLMInput:  # fmt: skip
         """The sequence of sequence.py for what was seen."""
         return assemble(
             self.frame, self.language.embed, seen.visual, seen.visual_mask, seen.prompts,
-            self.config.prompts.position, report_ids, report_mask,
+            self.config.prompts.position, report_ids, report_mask, context,
         )  # fmt: skip
 
-    def token_losses(self, seen: Seen, report_ids_BT: Tensor, report_mask_BT: Tensor) -> Tensor:
+    def token_losses(
+        self, seen: Seen, report_ids_BT: Tensor, report_mask_BT: Tensor, context: Words | None = None
+    ) -> Tensor:
         """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
         only."""
-        inputs = self.llm_input(seen, report_ids_BT, report_mask_BT)
+        inputs = self.llm_input(seen, report_ids_BT, report_mask_BT, context)
         with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start):
             hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
         # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mrg_llm.errors import SettingsError
 from mrg_llm.images import read_film
 from mrg_llm.images.pixels import to_square_uint8
+from mrg_llm.model.context import context_words
 from mrg_llm.model.decoding import Draft, write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
@@ -47,13 +49,19 @@ class Reporter:
     def __init__(self, model: MRGModel, decode: DecodeSettings, name: str):
         self.model, self.decode, self.name = model.eval(), decode, name
 
-    def report(self, films: Sequence[str | Path] | str | Path) -> str:
+    def report(
+        self, films: Sequence[str | Path] | str | Path, *, indication: str | None = None, prior: str | None = None
+    ) -> str:
         """The draft report of one study, given the files of its views (DICOM, PNG or JPEG).
 
-        Raises ImageError for a file that is not a film.
+        indication, prior: why the films were taken, and the patient's earlier report, for a model that was trained to
+        be told them (`model.language.context`). Raises ImageError for a file that is not a film, SettingsError for a
+        context that the model was not trained with.
         """
+        self.refuse_unread(indication=indication, prior=prior)
         paths = [films] if isinstance(films, (str, Path)) else list(films)
-        study = Study(id="study", split=None, views=tuple(View(Path(p)) for p in paths))
+        views = tuple(View(Path(p)) for p in paths)
+        study = Study(id="study", split=None, views=views, indication=indication, prior_report=prior)
         return next(self.reports([study])).text
 
     def reports(
@@ -73,7 +81,19 @@ class Reporter:
 
     def write(self, studies: Sequence[Study]) -> list[Draft]:
         """Drafts of one batch."""
-        return write_reports(self.model, self.see(studies), self.decode)
+        language, config = self.model.language, self.model.config.language
+        seen = self.see(studies)
+        context = context_words(language.tokenizer, studies, config, seen.visual.device)
+        return write_reports(self.model, seen, self.decode, context)
+
+    def refuse_unread(self, **context: str | None) -> None:
+        """Raises SettingsError for words that this model would not read."""
+        for name, text in context.items():
+            if text and name not in self.model.config.language.context:
+                raise SettingsError(
+                    f"{self.name} was trained without the {name}, so it cannot be told one; leave it out, or train "
+                    f"with --set 'model.language.context=[\"{name}\"]'"
+                )
 
     @torch.inference_mode()
     def see(self, studies: Sequence[Study]) -> Seen:

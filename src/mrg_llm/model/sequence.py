@@ -1,10 +1,11 @@
 """The order of everything the LLM reads, built here and nowhere else: training, decoding and serving share it.
 
-    [bos] instruction-before  V  P'  instruction-after  | report [eos]
+    [bos] instruction-before  V  P'  context  instruction-after  | report [eos]
 
 The loss stands only on what is right of the bar. The position of P' is a setting of the promptbook. A view that a
 study does not have is masked, and positions count real tokens only, so a study reads the same alone or in a batch.
-Legend: B batch, S sequence, T report tokens, N visual tokens, K prompts, D width of the LLM.
+What was known beforehand (context.py) is there where a model is told it.
+Legend: B batch, S sequence, C context tokens, T report tokens, N visual tokens, K prompts, D width of the LLM.
 """
 
 from __future__ import annotations
@@ -19,7 +20,19 @@ from mrg_llm.model.configuration import LanguageConfig
 
 IMAGE_MARK = "{image}"
 IGNORED = -100
-PLACES = {"before-image": 1, "after-image": 2, "before-answer": 3}  # of the prompts, among before, image, after
+PLACES = {
+    "before-image": 1,
+    "after-image": 2,
+    "before-answer": 4,
+}  # of the prompts, among before, image, context, after
+
+
+@dataclass(frozen=True)
+class Words:
+    """Token ids (B, C) and which of them are real (B, C) bool."""
+
+    ids: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,7 @@ def assemble(
     position: str = "after-image",
     report_ids_BT: Tensor | None = None,
     report_mask_BT: Tensor | None = None,
+    context: Words | None = None,
 ) -> LLMInput:
     """Put the parts in order. `embed` maps token ids to embeddings; without a report the sequence ends at the bar."""
     B, device = visual_BND.shape[0], visual_BND.device
@@ -74,9 +88,12 @@ def assemble(
         embedded = embed(torch.tensor(ids, dtype=torch.long, device=device)).to(visual_BND.dtype)
         return embedded.expand(B, -1, -1), torch.ones(B, len(ids), dtype=torch.long, device=device)
 
+    def told(context: Words | None) -> tuple[Tensor, Tensor]:
+        return (embed(context.ids).to(visual_BND.dtype), context.mask.long()) if context else words(())
+
     before, after = words(frame.before), words(frame.after)
     image = (visual_BND, visual_mask_BN.long())
-    parts = [before, image, after]
+    parts = [before, image, told(context), after]
     if prompts_BKD is not None:
         prompts = (prompts_BKD.to(visual_BND.dtype), torch.ones(prompts_BKD.shape[:2], dtype=torch.long, device=device))
         parts.insert(PLACES[position], prompts)

@@ -2,7 +2,7 @@
 
 Films are decoded once and kept as 8-bit squares; the augmentation of a film is a function of (seed, epoch, study).
 Reports of like length go together, so that little of a batch is padding.
-Legend: B batch, W views, T report tokens.
+Legend: B batch, W views, T report tokens, C context tokens.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ FilmReader = Callable[[Study], np.ndarray]
 class Batch:
     """indices into the split; films (B, W, side, side) uint8, or floats (B, W, ...) where something was made of them
     beforehand; views (B, W) true where a view exists; report ids and mask (B, T), and what each report token weighs in
-    the loss (B, T); all numpy, so that nothing here needs torch."""
+    the loss (B, T); context ids and mask (B, C), C = 0 where nothing is told beside the films; all numpy, so that
+    nothing here needs torch."""
 
     indices: tuple[int, ...]
     films: np.ndarray
@@ -33,6 +34,8 @@ class Batch:
     report_ids: np.ndarray
     report_mask: np.ndarray
     report_weights: np.ndarray
+    context_ids: np.ndarray
+    context_mask: np.ndarray
 
 
 class FilmCache:
@@ -83,18 +86,25 @@ def schedule(
 
 def collate(
     indices: Sequence[int], films: Sequence[np.ndarray], reports: Sequence[Sequence[int]],
-    weights: Sequence[Sequence[float]] | None = None,
+    weights: Sequence[Sequence[float]] | None = None, contexts: Sequence[Sequence[int]] | None = None,
 ) -> Batch:  # fmt: skip
-    """Pad views and reports to the longest of the batch. weights: of the report tokens, 1 where none are given."""
+    """Pad views, reports and contexts to the longest of the batch. weights: of the report tokens, 1 where none are
+    given."""
     stack, views = stack_views(films)
-    T = max((len(r) for r in reports), default=0)
-    ids, mask = np.zeros((len(reports), T), np.int64), np.zeros((len(reports), T), bool)
-    for row, report in enumerate(reports):
-        ids[row, : len(report)], mask[row, : len(report)] = report, True
+    ids, mask = padded(reports)
     weighed = mask.astype(np.float32)
     for row, values in enumerate(weights or ()):
         weighed[row, : len(values)] = values
-    return Batch(tuple(indices), stack, views, ids, mask, weighed)
+    return Batch(tuple(indices), stack, views, ids, mask, weighed, *padded(contexts or [()] * len(reports)))
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of token ids padded to the longest, and a mask."""
+    T = max(map(len, rows), default=0)
+    ids, mask = np.zeros((len(rows), T), np.int64), np.zeros((len(rows), T), bool)
+    for row, values in enumerate(rows):
+        ids[row, : len(values)], mask[row, : len(values)] = values, True
+    return ids, mask
 
 
 def stack_views(films: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

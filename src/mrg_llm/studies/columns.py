@@ -37,6 +37,8 @@ COLUMNS = (
     Column("impression", ("impressions", "conclusion", "impression_section"), "The impression section."),
     Column("indication", ("history", "reason", "clinical_information"), "Why the film was asked for."),
     Column("comparison", (), "What the report compares with."),
+    Column("prior_report", ("prior", "previous_report", "earlier_report"),
+           "What was written of the same patient the time before."),
     Column("split", ("fold", "subset"), "`train`, `val` or `test`. Leave the column out and say `--split-by seed`."),
     Column("patient", ("patient_id", "subject_id", "subject", "patientid"),
            "The patient, by any code (not a name). A patient's studies must be in one split; dealing keeps them "

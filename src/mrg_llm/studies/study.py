@@ -49,7 +49,8 @@ class Study:
 
     report: the text the model learns to write (by default the findings section). truth: the findings that are really
     there, known for phantom studies only; an empty tuple means a normal study, None means unknown. labels: observation
-    -> 1 present, 0 absent, -1 uncertain, None not mentioned, where the source brings them.
+    -> 1 present, 0 absent, -1 uncertain, None not mentioned, where the source brings them. prior_report: what was
+    written of the same patient the time before.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Study:
     patient: str | None = None
     truth: tuple[Finding, ...] | None = None
     labels: Mapping[str, int | None] | None = None
+    prior_report: str | None = None
 
 
 @dataclass(frozen=True)

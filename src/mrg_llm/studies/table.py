@@ -20,7 +20,7 @@ from mrg_llm.studies.reading import with_what_is_there
 from mrg_llm.studies.rows import Row, rows_of
 from mrg_llm.studies.study import Note, Study, StudySet, View
 
-TEXTS = ("findings", "impression", "indication", "comparison")
+TEXTS = ("findings", "impression", "indication", "comparison", "prior_report")
 
 
 def read_table(path: Path) -> StudySet:
@@ -67,11 +67,11 @@ class Reading:
         id_ = self.id(values, row)
         where = f"{row.where}, study {id_},"
         views = self.views(values, where, id_, row.base)
-        findings, impression, indication, comparison = (text(values.get(name), name, where) for name in TEXTS)
+        findings, impression, indication, comparison, prior = (text(values.get(name), name, where) for name in TEXTS)
         patient = identifier(values.get("patient"), "patient", where)
         split = split_of(values.get("split"), where) or row.split
         return Study(id_, split, views, findings, impression, indication, comparison, patient,
-                     labels=self.labels(values.get("labels"), where, id_))  # fmt: skip
+                     labels=self.labels(values.get("labels"), where, id_), prior_report=prior)  # fmt: skip
 
     def values(self, row: Row) -> dict[str, Any]:
         """The row under our names; numbered columns become lists."""
@@ -140,7 +140,7 @@ class Reading:
 
 def joined(first: Study, other: Study, there: str, here: str) -> Study:
     """Two rows of one study as one. Raises DataError where they say different things."""
-    for name in ("report", "impression", "indication", "comparison", "split", "patient", "labels"):
+    for name in ("report", "impression", "indication", "comparison", "prior_report", "split", "patient", "labels"):
         if getattr(first, name) != getattr(other, name):
             shown = "findings" if name == "report" else name
             raise DataError(f"{here}, and {there}, have the id {first.id} but differ in {shown}; make them agree")

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from mrg_llm.images.pixels import augment
 from mrg_llm.model.alignment import normalise_text, split_sentences
+from mrg_llm.model.context import context_ids, untold
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.processing import encode_report, read_views
+from mrg_llm.model.sequence import Words
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
@@ -40,6 +42,10 @@ class SplitData:
         self.films = FilmCache(studies, lambda study: read_views(study, vision.side_px, vision.fit))
         longest = settings.data.max_report_tokens
         self.reports = [encode_report(tokenizer, study.report or "", longest) for study in studies]
+        told = settings.model.language
+        self.contexts = [context_ids(tokenizer, study, told) for study in studies]
+        self.hidden_context = context_ids(tokenizer, untold(studies[0]), told) if studies else []
+        self.hide_context = settings.data.hide_context if augmented else 0.0
         self.lengths = [len(r) for r in self.reports]
         # Weights are for learning alone: a validation loss is the mean over tokens, whatever training weighed.
         emphasis = settings.generate.finding_weight if augmented else 1.0
@@ -66,7 +72,12 @@ class SplitData:
         else:
             films = [self.film(i, epoch) for i in indices]
         weights = [self.weights[i] for i in indices] if self.weights else None
-        return collate(indices, films, [self.reports[i] for i in indices], weights)
+        contexts = [self.context(i, epoch) for i in indices]
+        return collate(indices, films, [self.reports[i] for i in indices], weights, contexts)
+
+    def context(self, index: int, epoch: int) -> list[int]:
+        hidden = np.random.default_rng([self.seed, epoch, index, 1]).random() < self.hide_context
+        return self.hidden_context if hidden else self.contexts[index]
 
     def film(self, index: int, epoch: int) -> np.ndarray:
         films = self.films[index]
@@ -206,7 +217,7 @@ def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[in
 @dataclass(frozen=True)
 class TensorBatch:
     """A batch on the model's device: films (B, W, side, side) in 0..1, or what the encoder's frozen layers made of them
-    (B, W, N, C); views (B, W), report ids, mask and weights (B, T)."""
+    (B, W, N, C); views (B, W), report ids, mask and weights (B, T), and what is told beside the films."""
 
     indices: tuple[int, ...]
     films: Tensor
@@ -215,14 +226,16 @@ class TensorBatch:
     report_ids: Tensor
     report_mask: Tensor
     report_weights: Tensor
+    context: Words
 
     def look(self, model: MRGModel) -> Seen:
         return (model.see_from if self.remembered else model.see)(self.films, self.views)
 
 
 def on_device(batch: Batch, device) -> TensorBatch:
-    arrays = (batch.films, batch.views, batch.report_ids, batch.report_mask, batch.report_weights)
-    films, views, ids, mask, weights = (torch.from_numpy(a).to(device) for a in arrays)
+    arrays = (batch.films, batch.views, batch.report_ids, batch.report_mask, batch.report_weights, batch.context_ids,
+              batch.context_mask)  # fmt: skip
+    films, views, ids, mask, weights, *context = (torch.from_numpy(a).to(device) for a in arrays)
     remembered = films.dtype != torch.uint8
     films = films.float() if remembered else films.float() / 255
-    return TensorBatch(batch.indices, films, remembered, views, ids, mask, weights)
+    return TensorBatch(batch.indices, films, remembered, views, ids, mask, weights, Words(*context))

@@ -96,7 +96,7 @@ class Generate(Stage):
     def forward(self, batch: TensorBatch) -> Loss:
         seen = self.look(batch)
         tokens = batch.report_weights.sum()
-        losses = self.model.token_losses(seen, batch.report_ids, batch.report_mask)
+        losses = self.model.token_losses(seen, batch.report_ids, batch.report_mask, batch.context)
         report = (losses * batch.report_weights).sum() / tokens
         parts, total = {"report": report.detach()}, report
         if self.settings.contrast_weight:

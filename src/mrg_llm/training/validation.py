@@ -87,9 +87,9 @@ def report_losses(model: MRGModel, data: SplitData, batch: int) -> dict[str, flo
     right, other, tokens = 0.0, 0.0, 0
     for tensors in in_order(data, batch, device):
         seen = tensors.look(model)
-        right += float(model.token_losses(seen, tensors.report_ids, tensors.report_mask).sum())
-        swapped = rolled(seen)
-        other += float(model.token_losses(swapped, tensors.report_ids, tensors.report_mask).sum())
+        words = (tensors.report_ids, tensors.report_mask, tensors.context)
+        right += float(model.token_losses(seen, *words).sum())
+        other += float(model.token_losses(rolled(seen), *words).sum())
         tokens += int(tensors.report_mask.sum())
     return {"loss": right / tokens, "loss_other_image": other / tokens, "image_worth": (other - right) / tokens}
 
@@ -103,7 +103,7 @@ def written_reports(
     device = model.vision.mean.device
     texts: list[str] = []
     for tensors in in_order(data, decode.batch, device, studies):
-        texts += [d.text for d in write_reports(model, tensors.look(model), decode)]
+        texts += [d.text for d in write_reports(model, tensors.look(model), decode, tensors.context)]
         progress(len(texts))
     return tuple(texts)
 
