@@ -83,7 +83,7 @@ def tiny_vit(tmp_path_factory) -> Path:
 def tiny_values(tiny_llm, tiny_vit) -> dict:
     """Settings of a run that takes seconds."""
     return {
-        "data": {"augment": False, "max_report_tokens": 40},
+        "data": {"augment": False, "max_report_tokens": 40, "familiar_films": 0},
         "model": {
             "vision": {"source": str(tiny_vit), "side_px": 32},
             "projection": {"grid": 2},

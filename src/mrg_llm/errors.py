@@ -4,6 +4,7 @@
     ├── InputError              the user's input is wrong: the command line exits with 2
     │   ├── DataError           a data set, an annotation file or a study
     │   ├── ImageError          a file that cannot be read as a film
+    │   │   └── UnfamiliarError  an image, but unlike the films that a model was trained on
     │   ├── SettingsError       a setting that does not exist or has a value it cannot have
     │   ├── CheckpointError     a run folder that is damaged or belongs to another model
     │   ├── ModelSourceError    an LLM or a vision encoder that cannot be had
@@ -34,6 +35,10 @@ class DataError(InputError):
 
 class ImageError(InputError):
     """A file cannot be read as a chest film."""
+
+
+class UnfamiliarError(ImageError):
+    """The image is unlike the films that the model was trained on: it abstains."""
 
 
 class SettingsError(InputError):

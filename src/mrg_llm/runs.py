@@ -9,13 +9,14 @@ from pathlib import Path
 from mrg_llm.errors import CheckpointError, DataError
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.context import PARTS
+from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import MRGModel, read_config
 from mrg_llm.model.processing import Reporter
 from mrg_llm.settings import DecodeSettings, Settings
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import Study
 from mrg_llm.training.checkpoint import verify
-from mrg_llm.training.publish import DATA_FILE, SETTINGS_FILE
+from mrg_llm.training.publish import DATA_FILE, FAMILIAR_FILE, SETTINGS_FILE
 
 
 def load(
@@ -39,7 +40,9 @@ def load(
     model = MRGModel.from_pretrained(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
     refuse_other_llm(model)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Reporter(model.to(device), decode or saved_decoding(folder), folder.name)
+    path = folder / FAMILIAR_FILE
+    familiarity = Familiarity.load(path) if path.is_file() else None
+    return Reporter(model.to(device), decode or saved_decoding(folder), folder.name, familiarity)
 
 
 def refuse_other_llm(model: MRGModel) -> None:

@@ -38,6 +38,10 @@ class DataSettings(Table):
         "that the model also writes without it"
     )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
+    familiar_films: int = Field(
+        1000, ge=0, description="training films that tell a chest film from another picture, for which 'mrg report' "
+        "writes nothing; 0: it writes for any picture"
+    )  # fmt: skip
     augment_copies: int = Field(
         4, ge=1, description="augmented versions of a film, where what frozen encoder layers make of them is remembered"
     )

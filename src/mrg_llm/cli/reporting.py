@@ -16,6 +16,9 @@ def report(
         str | None, typer.Option(help="why the films were taken, for a model that was trained to be told")
     ] = None,
     prior: Annotated[str | None, typer.Option(help="the patient's earlier report, for such a model")] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="write also for a picture that is unlike the films of the training")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="write it here instead of printing it")] = None,
 ) -> None:
     """The draft report of one study. Research use only, not a medical device."""
@@ -26,7 +29,9 @@ def report(
     from mrg_llm.model.processing import NOT_A_DEVICE
 
     reporter = runs.load(model)
-    draft = DraftReport(reporter.report(films, indication=indication, prior=prior), reporter.name, NOT_A_DEVICE)
+    draft = DraftReport(
+        reporter.report(films, indication=indication, prior=prior, anyway=anyway), reporter.name, NOT_A_DEVICE
+    )
     if out:
         save(render(draft, format), out)
     elif format == "text":

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mrg_llm.model.configuration import VisionConfig
-from mrg_llm.model.processing import read_views, stack_views, to_model
+from mrg_llm.model.processing import read_view
 from mrg_llm.model.vision import VisionEncoder
-from mrg_llm.studies.study import Study
+from mrg_llm.studies.study import Study, View
 
 ENCODER = VisionConfig(side_px=112, layers=8)  # mid-layer patches of the default encoder
 BATCH = 32
@@ -35,19 +36,32 @@ def nearest_training_films(
     return {study.id: training[int(best)].id for study, best in zip(queries, likeness.argmax(1), strict=True)}
 
 
-@torch.inference_mode()
 def describe(encoder: VisionEncoder, studies: Sequence[Study], progress: Callable[[int], None]) -> Tensor:
     """(studies, C): the mean patch feature over all views."""
     rows = []
     for start in range(0, len(studies), BATCH):
         part = studies[start : start + BATCH]
-        films = [read_views(study, encoder.config.side_px, encoder.config.fit) for study in part]
-        pixels, views = to_model(stack_views(films), encoder.mean.device)
-        patches, _ = encoder(pixels.flatten(0, 1).unsqueeze(1))
-        means = patches.mean(1).view(*views.shape, -1)
-        rows.append((means * views.unsqueeze(-1)).sum(1) / views.sum(1, keepdim=True))
+        films = mean_features(encoder, [view for study in part for view in study.views])
+        rows += [group.mean(0) for group in films.split([len(study.views) for study in part])]
         progress(min(start + BATCH, len(studies)))
+    return torch.stack(rows)
+
+
+def film_features(views: Sequence[View], progress: Callable[[int], None] = lambda done: None) -> Tensor:
+    """(films, C): the mean patch feature of each film. `progress` is told how many are done."""
+    encoder = VisionEncoder.load(ENCODER).eval()
+    rows = []
+    for start in range(0, len(views), BATCH):
+        rows.append(mean_features(encoder, views[start : start + BATCH]))
+        progress(min(start + BATCH, len(views)))
     return torch.cat(rows)
+
+
+@torch.inference_mode()
+def mean_features(encoder: VisionEncoder, views: Sequence[View]) -> Tensor:
+    films = np.stack([read_view(view, encoder.config.side_px, encoder.config.fit) for view in views])
+    patches, _ = encoder(torch.from_numpy(films).to(encoder.mean.device).unsqueeze(1).float() / 255)
+    return patches.mean(1).float().cpu()
 
 
 def unit(x: Tensor) -> Tensor:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mrg_llm.errors import SettingsError
+from mrg_llm.errors import SettingsError, UnfamiliarError
 from mrg_llm.images import read_film
 from mrg_llm.images.pixels import to_square_uint8
 from mrg_llm.model.context import context_words
@@ -27,6 +28,9 @@ from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.studies.batches import stack_views
 from mrg_llm.studies.study import Study, View
+
+if TYPE_CHECKING:
+    from mrg_llm.model.familiarity import Familiarity
 
 NOT_A_DEVICE = "Draft by software. Research use only, not a medical device."
 
@@ -46,21 +50,25 @@ class StudyReport:
 class Reporter:
     """A trained model and how it decodes: what `load` returns."""
 
-    def __init__(self, model: MRGModel, decode: DecodeSettings, name: str):
-        self.model, self.decode, self.name = model.eval(), decode, name
+    def __init__(self, model: MRGModel, decode: DecodeSettings, name: str, familiarity: Familiarity | None = None):
+        self.model, self.decode, self.name, self.familiarity = model.eval(), decode, name, familiarity
 
     def report(
-        self, films: Sequence[str | Path] | str | Path, *, indication: str | None = None, prior: str | None = None
-    ) -> str:
+        self, films: Sequence[str | Path] | str | Path, *, indication: str | None = None, prior: str | None = None,
+        anyway: bool = False,
+    ) -> str:  # fmt: skip
         """The draft report of one study, given the files of its views (DICOM, PNG or JPEG).
 
         indication, prior: why the films were taken, and the patient's earlier report, for a model that was trained to
         be told them (`model.language.context`). Raises ImageError for a file that is not a film, SettingsError for a
-        context that the model was not trained with.
+        context that the model was not trained with, UnfamiliarError for a picture unlike the films it was trained on,
+        unless it is to be written for `anyway`.
         """
         self.refuse_unread(indication=indication, prior=prior)
         paths = [films] if isinstance(films, (str, Path)) else list(films)
         views = tuple(View(Path(p)) for p in paths)
+        if not anyway:
+            self.refuse_strangers(views)
         study = Study(id="study", split=None, views=views, indication=indication, prior_report=prior)
         return next(self.reports([study])).text
 
@@ -86,6 +94,18 @@ class Reporter:
         context = context_words(language.tokenizer, studies, config, seen.visual.device)
         return write_reports(self.model, seen, self.decode, context)
 
+    def refuse_strangers(self, views: Sequence[View]) -> None:
+        """Raises UnfamiliarError for a picture that is unlike the films of the training."""
+        if self.familiarity is None:
+            return
+        for view, distance in zip(views, self.familiarity.of_films(views), strict=True):
+            if distance > 1:
+                raise UnfamiliarError(
+                    f"{view.path} is not like the chest films that {self.name} was trained on (it lies {distance:.1f} "
+                    "times as far from them as the limit), so no report is written; give an upright chest film, or "
+                    "say --anyway"
+                )
+
     def refuse_unread(self, **context: str | None) -> None:
         """Raises SettingsError for words that this model would not read."""
         for name, text in context.items():
@@ -105,7 +125,12 @@ class Reporter:
 
 def read_views(study: Study, side_px: int, fit: str) -> np.ndarray:
     """A study's films as 8-bit squares, (W, side, side)."""
-    return np.stack([to_square_uint8(read_film(view.path), side_px, fit) for view in study.views])
+    return np.stack([read_view(view, side_px, fit) for view in study.views])
+
+
+def read_view(view: View, side_px: int, fit: str) -> np.ndarray:
+    """A film as an 8-bit square, (side, side)."""
+    return to_square_uint8(read_film(view.path), side_px, fit)
 
 
 def to_model(stack: tuple[np.ndarray, np.ndarray], device) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
-from mrg_llm.errors import DataError, StoppedError, TrainingError
+from mrg_llm.errors import DataError, ModelSourceError, StoppedError, TrainingError
+from mrg_llm.model.familiarity import familiar_films
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.progress import counting_bar
@@ -80,6 +81,8 @@ def train(
             saved = None
         if run.accelerator.is_main_process:
             publish.finish(run.out, run.model, run.settings, run.position)
+    if run.accelerator.is_main_process:
+        get_familiar(run)
     run.accelerator.end_training()
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
@@ -117,6 +120,19 @@ def train_stage(run: Run, name: str, saved: dict | None) -> None:
             break
     if name != "generate":
         validate_alignment(run)
+
+
+def get_familiar(run: Run) -> None:
+    """Keep what the training films look like, so that the model abstains from other pictures."""
+    most = min(run.settings.data.familiar_films, sum(len(study.views) for study in run.train.studies))
+    try:
+        with counting_bar("looking at films", most, run.bar.progress.console) as advance:
+            found = familiar_films(run.train.studies, most, run.settings.train.seed, advance) if most else None
+    except ModelSourceError as error:  # the default encoder is not installed: the model writes for any picture
+        run.journal.write(event="no familiarity", why=str(error))
+        return
+    if found:
+        publish.keep_familiarity(run.out, found)
 
 
 def asked_to_stop(run: Run) -> bool:

@@ -10,6 +10,7 @@ from safetensors.torch import save as tensor_bytes
 
 from mrg_llm.errors import CheckpointError, DataError, InputError, SettingsError
 from mrg_llm.model.configuration import MRGConfig
+from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
@@ -17,7 +18,8 @@ from mrg_llm.training.checkpoint import MANIFEST, Position, manifest_bytes, writ
 from mrg_llm.training.journal import versions
 
 SETTINGS_FILE, CARD_FILE, DATA_FILE = "settings.json", "README.md", "data.json"
-PUBLISHED = (CONFIG_FILE, WEIGHTS_FILE, SETTINGS_FILE, DATA_FILE, CARD_FILE)
+FAMILIAR_FILE = "familiarity.safetensors"
+PUBLISHED = (CONFIG_FILE, WEIGHTS_FILE, SETTINGS_FILE, DATA_FILE, CARD_FILE, FAMILIAR_FILE)
 
 
 def refuse_other_run(out: Path, settings: Settings, resume: bool) -> None:
@@ -61,6 +63,12 @@ def finish(out: Path, model: MRGModel, settings: Settings, position: Position) -
     """Without a validation that chose, the last weights are the model."""
     if position.best is None:
         keep_best(out, model, position)
+    seal(out)
+
+
+def keep_familiarity(out: Path, familiarity: Familiarity) -> None:
+    """What the training films look like goes with the model."""
+    write_file(out / FAMILIAR_FILE, familiarity.to_bytes())
     seal(out)
 
 

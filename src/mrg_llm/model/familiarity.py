@@ -1,0 +1,99 @@
+"""Is this picture like the films a model was trained on? If not, no draft is better than a fluent one about a cat.
+
+Films are described by the published, untrained encoder (nearest.py) and measured by their Mahalanobis distance from
+the training films (Lee 2018) in the leading directions, everything else counting as one more. The limit is what one
+training film in 500 lies beyond, measured on films that were held out of the fit.
+Legend: N films, C width of the encoder, K leading directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save
+from torch import Tensor
+
+from mrg_llm.errors import CheckpointError
+from mrg_llm.model.nearest import film_features
+from mrg_llm.studies.study import Study, View
+
+DIRECTIONS = 64
+FOLDS = 5
+BEYOND = 0.002  # of training films
+FEWEST = 50  # films; fewer say nothing of what a film looks like
+NUMBERS = ("mean_C", "axes_KC", "variances_K", "rest", "limit")
+
+
+class Familiarity:
+    """Where training films lie: fitted once, kept in the run folder."""
+
+    def __init__(self, numbers: dict[str, np.ndarray]):
+        self.numbers = numbers
+
+    @classmethod
+    def fit(cls, features_NC: np.ndarray) -> Familiarity:
+        """From features of training films. Raises ValueError for fewer than FEWEST."""
+        N = len(features_NC)
+        if N < FEWEST:
+            raise ValueError(f"{N} films are too few to say what a film looks like; it takes {FEWEST}")
+        order = np.random.default_rng(0).permutation(N)
+        held = np.empty(N)
+        for fold in range(FOLDS):
+            out = order[fold::FOLDS]
+            held[out] = raw_distance(directions(np.delete(features_NC, out, axis=0)), features_NC[out])
+        limit = np.quantile(held, 1 - BEYOND)
+        return cls({**directions(features_NC), "limit": np.array(limit)})
+
+    def distance(self, features_NC: np.ndarray) -> np.ndarray:
+        """(N,): 1 is the limit, beyond which a picture is a stranger."""
+        return raw_distance(self.numbers, features_NC) / self.numbers["limit"]
+
+    def of_films(self, views: Sequence[View]) -> np.ndarray:
+        """The distance of each film, read from its file. Raises ImageError for a file that is not an image."""
+        return self.distance(film_features(views).numpy())
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file."""
+        return save({name: np.atleast_1d(value.astype(np.float32)) for name, value in self.numbers.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> Familiarity:
+        """Raises CheckpointError for a file that is not one of ours."""
+        try:
+            numbers = load_file(path)
+            return cls({name: numbers[name] for name in NUMBERS})
+        except Exception as error:  # safetensors raises its own, undocumented kinds
+            raise CheckpointError(f"{path} is damaged; restore it, or train the run again") from error
+
+
+def directions(features_NC: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, leading directions with their variances, and the mean variance of the other directions."""
+    mean = features_NC.mean(0)
+    _, singular, axes = np.linalg.svd(features_NC - mean, full_matrices=False)
+    K = min(DIRECTIONS, len(features_NC) // 4)
+    variances = singular**2 / len(features_NC)
+    rest = variances[K:].mean() if len(variances) > K else variances[-1]
+    return {"mean_C": mean, "axes_KC": axes[:K], "variances_K": variances[:K], "rest": np.array(max(rest, 1e-12))}
+
+
+def raw_distance(numbers: dict[str, np.ndarray], features_NC: np.ndarray) -> np.ndarray:
+    """(N,): squared Mahalanobis distance."""
+    centred = features_NC - numbers["mean_C"]
+    along = centred @ numbers["axes_KC"].T
+    beside = (centred**2).sum(1) - (along**2).sum(1)
+    return (along**2 / np.maximum(numbers["variances_K"], 1e-12)).sum(1) + np.maximum(beside, 0) / numbers["rest"]
+
+
+def familiar_films(
+    studies: Sequence[Study], most: int, seed: int, progress: Callable[[int], None] = lambda done: None
+) -> Familiarity | None:
+    """What the films of these studies look like, from at most `most` of them; None where they are too few."""
+    views = [view for study in studies for view in study.views]
+    chosen = np.random.default_rng([seed, len(views)]).permutation(len(views))[:most]
+    if len(chosen) < FEWEST:
+        return None
+    features: Tensor = film_features([views[i] for i in sorted(chosen)], progress)
+    return Familiarity.fit(features.to(torch.float64).numpy())
