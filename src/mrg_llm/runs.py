@@ -87,8 +87,12 @@ def same_source(spec: str, other: str) -> bool:
 def generate(
     reporter: Reporter, studies: Sequence[Study], out: Path, progress: Callable[[int], None] = lambda done: None,
     how: Mapping[str, str | None] | None = None,
-) -> Path:  # fmt: skip
-    """Write predictions.jsonl for these studies, whole or not at all. how: as `reading` gave it."""
+) -> dict[str, tuple[str, ...]]:  # fmt: skip
+    """Write predictions.jsonl for these studies, whole or not at all. how: as `reading` gave it.
+
+    A film that cannot be read costs its study, not the run: returns id -> a sentence for each such film. A study
+    without any readable film has an empty prediction, and is scored as one.
+    """
     from mrg_llm.scoring.outputs import write_predictions
 
     if not studies:
@@ -98,7 +102,10 @@ def generate(
     split_by = {"split_by": how["split_by"]} if how.get("split_by") else {}
     told = reporter.model.config.language.context
     rows = []
+    problems = {}
     for study, report in zip(studies, reporter.reports(studies, progress), strict=True):
+        if report.problems:
+            problems[study.id] = report.problems
         rows.append(
             {
                 "id": study.id,
@@ -112,12 +119,13 @@ def generate(
                 "seconds": round(report.seconds, 4),
                 "tokens": report.tokens,
                 "ended": report.ended,
+                **({"problems": list(report.problems)} if report.problems else {}),
                 "model": reporter.name,
                 "decoding": decoding,
             }
         )
     write_predictions(out, rows)
-    return out
+    return problems
 
 
 def describe(run: str | Path) -> tuple[MRGConfig, list[str], dict]:

@@ -139,12 +139,12 @@ def thumbnails(study: Study, side_px: int = 200) -> list[bytes]:
 
     from PIL import Image
 
-    from mrg_llm.images import read_film
     from mrg_llm.images.pixels import to_square_uint8
+    from mrg_llm.images.sandbox import read_film_untrusted
 
     pictures = []
     for view in study.views:
         stream = io.BytesIO()
-        Image.fromarray(to_square_uint8(read_film(view.path), side_px)).save(stream, "JPEG", quality=80)
+        Image.fromarray(to_square_uint8(read_film_untrusted(view.path), side_px)).save(stream, "JPEG", quality=80)
         pictures.append(stream.getvalue())
     return pictures

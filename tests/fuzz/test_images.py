@@ -17,10 +17,12 @@ from PIL import Image
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images import decode
+from tests.images import golden
 from tests.images.made import dicom, jpeg, jpeg2000, jpeg_dicom, png, ramp, rle, saved
 
 MUTANTS = int(os.environ.get("MRG_FUZZ_MUTANTS", "20000"))
 SLOWEST_S = 5.0  # on a crowded machine; undamaged ones take a few milliseconds
+IN_PROCESS = ("jpeg-ls-12", "jpeg-ls-near-12", "rle-16", "deflated-12")
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -45,6 +47,7 @@ def seeds() -> dict[str, bytes]:
         "dicom rle": rle(wide, PhotometricInterpretation="MONOCHROME1"),
         "dicom jpeg 2000": jpeg2000(wide),
         "dicom jpeg": jpeg_dicom(narrow),
+        **{f"dicom {name}": (golden.FOLDER / f"{name}.dcm").read_bytes() for name in IN_PROCESS},
     }
 
 

@@ -90,7 +90,14 @@ def generate(
     reporter = runs.load(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
-        runs.generate(reporter, studies, out, advance, how)
+        problems = runs.generate(reporter, studies, out, advance, how)
+    for id_, sentences in problems.items():
+        typer.echo(f"study {id_}: {'; '.join(sentences)}", err=True)
+    if problems:
+        typer.echo(
+            f"{len(problems)} studies have films that cannot be read; a study without any other has an empty report",
+            err=True,
+        )
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 

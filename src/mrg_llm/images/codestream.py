@@ -1,6 +1,7 @@
 """Compressed picture -> the size it claims, read from its header alone, so that limits come before decoding.
 
-PNG: IHDR (W3C PNG 11.2.1). JPEG: the SOF marker (ITU T.81 B.2.2). JPEG 2000: the SIZ marker (ITU T.800 A.5.1).
+PNG: IHDR (W3C PNG 11.2.1). JPEG: the SOF marker (ITU T.81 B.2.2; JPEG-LS: ITU T.87 C.1.1). JPEG 2000: the SIZ marker
+(ITU T.800 A.5.1).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import struct
 
 from mrg_llm.errors import ImageError
 
-SOF = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # C4, C8 and CC are tables, not frames
+SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # C4, C8 and CC are tables, not frames; F7 is JPEG-LS
 ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 J2K = b"\xff\x4f\xff\x51"
 

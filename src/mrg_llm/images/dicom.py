@@ -14,6 +14,20 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images.codestream import claimed_size
@@ -25,6 +39,19 @@ REFUSED = {"CT": "CT", "MR": "MR", "US": "ultrasound", "PT": "PET", "NM": "nucle
            "XA": "angiography", "RF": "fluoroscopy", "PX": "a panoramic dental film", "IO": "a dental film",
            "SR": "a structured report", "PR": "a presentation state", "SEG": "a segmentation",
            "XC": "a photograph", "ES": "endoscopy", "ECG": "an electrocardiogram"}  # fmt: skip
+DECODERS = {  # pydicom's plugin -> what it decodes here; docs/films.md has their licences
+    "pydicom": (RLELossless,),
+    "pillow": (JPEGBaseline8Bit,),
+    "pylibjpeg": (JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL),
+    "pyjpegls": (JPEGLSLossless, JPEGLSNearLossless),
+    "gdcm": (JPEGLossless, JPEGLosslessSV1),
+}
+INSTALL = {  # where a decoder is not in the default install
+    "gdcm": "pip install 'mrg-llm[gdcm]'",
+    "pylibjpeg": "pip install pylibjpeg-libjpeg (whose licence is GPL-3.0)",
+}
+FRAGILE = (JPEGLossless, JPEGLosslessSV1, JPEGExtended12Bit)  # their decoders die of some damaged pictures
+ALONE = False  # whether this process does nothing but decode: the sandbox's worker says so
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 
 # For the whole process: reading is lazy, so any access to a tag may quote it.
@@ -73,6 +100,11 @@ def stored_values(dataset: pydicom.Dataset) -> np.ndarray:
     dataset.BitsStored = (
         bits + shift
     )  # pydicom cuts off what is above BitsStored (old scanners keep overlays there) ...
+    if syntax.is_encapsulated:
+        plugin = plugin_for(syntax, bits)
+        if syntax in FRAGILE and not ALONE:
+            raise NeedsProcessError("the picture is decoded in a process of its own only: read_film does that")
+        dataset.pixel_array_options(decoding_plugin=plugin)
     array = dataset.pixel_array
     dataset.BitsStored = bits
     if array.ndim != 2:
@@ -83,15 +115,14 @@ def stored_values(dataset: pydicom.Dataset) -> np.ndarray:
 def check_compressed(dataset: pydicom.Dataset) -> None:
     """There must be a decoder, and the compressed picture must claim the size that the DICOM claims: not a bomb."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        decoder = None
-    if decoder is None or not decoder.is_available:
+    plugin = plugin_for(syntax, int(dataset.BitsStored))
+    if not plugin:
         name = syntax.name if syntax.name != str(syntax) else "an unknown way"
+        raise ImageError(f"the DICOM is compressed as {name}, which we do not read; rewrite it uncompressed (dcmconv)")
+    if plugin not in get_decoder(syntax).available_plugins:
         raise ImageError(
-            f"the DICOM is compressed as {name}, which no installed decoder reads; rewrite it uncompressed (gdcmconv "
-            "--raw, dcmdjpeg) or install pydicom's plugin for it"
+            f"the DICOM is compressed as {syntax.name}, whose decoder {plugin} is not installed; "
+            f"{INSTALL.get(plugin, f'pip install {plugin}')}, or rewrite it uncompressed (dcmdjpeg)"
         )
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1), b"")
@@ -102,6 +133,17 @@ def check_compressed(dataset: pydicom.Dataset) -> None:
             "export it again"
         )
     check_claim(rows, columns, len(frame))
+
+
+def plugin_for(syntax: pydicom.uid.UID, bits: int) -> str:
+    """The decoder we trust with a syntax, or an empty string. Left to itself, pydicom takes the first one installed."""
+    if syntax == JPEGExtended12Bit:
+        return "pylibjpeg" if bits > 8 else "pillow"
+    return next((name for name, syntaxes in DECODERS.items() if syntax in syntaxes), "")
+
+
+class NeedsProcessError(ImageError):
+    """A sound picture, whose decoder may not run in this process."""
 
 
 class Inflatable(io.BytesIO):

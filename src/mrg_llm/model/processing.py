@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mrg_llm.errors import SettingsError, UnfamiliarError
-from mrg_llm.images import read_film
+from mrg_llm.errors import ImageError, SettingsError, UnfamiliarError
 from mrg_llm.images.pixels import to_square_uint8
+from mrg_llm.images.sandbox import read_film_untrusted
+from mrg_llm.model.configuration import VisionConfig
 from mrg_llm.model.context import context_words
 from mrg_llm.model.decoding import Draft, write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
@@ -37,7 +38,8 @@ NOT_A_DEVICE = "Draft by software. Research use only, not a medical device."
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What was written for one study. seconds: its share of its batch's time."""
+    """What was written for one study. seconds: its share of its batch's time. problems: films that could not be read,
+    a sentence each; a study without any film that can be read gets an empty text."""
 
     id: str
     text: str
@@ -45,6 +47,7 @@ class StudyReport:
     tokens: int
     ended: bool
     seconds: float
+    problems: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -70,7 +73,7 @@ class Reporter:
         if not anyway:
             self.refuse_strangers(views)
         study = Study(id="study", split=None, views=views, indication=indication, prior_report=prior)
-        return next(self.reports([study])).text
+        return self.write([study])[0].text
 
     def reports(
         self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
@@ -80,17 +83,24 @@ class Reporter:
         for start in range(0, len(studies), self.decode.batch):
             part = studies[start : start + self.decode.batch]
             begun = time.perf_counter()
-            drafts = self.write(part)
+            looks = [sound_views(study, self.vision.side_px, self.vision.fit) for study in part]
+            seen = [(study, films) for study, (films, _) in zip(part, looks, strict=True) if len(films)]
+            drafts = iter(self.write(*zip(*seen, strict=True)) if seen else [])
             seconds = (time.perf_counter() - begun) / len(part)
             done += len(part)
             progress(done)
-            for study, draft in zip(part, drafts, strict=True):
-                yield StudyReport(study.id, draft.text, len(study.views), draft.tokens, draft.ended, seconds)
+            for study, (films, problems) in zip(part, looks, strict=True):
+                draft = next(drafts) if len(films) else Draft("", 0, False)
+                yield StudyReport(study.id, draft.text, len(films), draft.tokens, draft.ended, seconds, problems)
 
-    def write(self, studies: Sequence[Study]) -> list[Draft]:
-        """Drafts of one batch."""
+    @property
+    def vision(self) -> VisionConfig:
+        return self.model.config.vision
+
+    def write(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> list[Draft]:
+        """Drafts of one batch. films: of each study (W, side, side) where they have been read already."""
         language, config = self.model.language, self.model.config.language
-        seen = self.see(studies)
+        seen = self.see(studies, films)
         context = context_words(language.tokenizer, studies, config, seen.visual.device)
         return write_reports(self.model, seen, self.decode, context)
 
@@ -116,21 +126,32 @@ class Reporter:
                 )
 
     @torch.inference_mode()
-    def see(self, studies: Sequence[Study]) -> Seen:
+    def see(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> Seen:
         """What the encoder makes of these studies' films."""
-        vision = self.model.config.vision
-        films = [read_views(study, vision.side_px, vision.fit) for study in studies]
+        if films is None:
+            films = [read_views(study, self.vision.side_px, self.vision.fit) for study in studies]
         return self.model.see(*to_model(stack_views(films), self.model.vision.mean.device))
 
 
 def read_views(study: Study, side_px: int, fit: str) -> np.ndarray:
-    """A study's films as 8-bit squares, (W, side, side)."""
+    """A study's films as 8-bit squares, (W, side, side). Raises ImageError for the first that cannot be read."""
     return np.stack([read_view(view, side_px, fit) for view in study.views])
 
 
+def sound_views(study: Study, side_px: int, fit: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The films of a study that can be read, (W, side, side), W = 0 if there is none; and a sentence for each other."""
+    films, problems = [], []
+    for view in study.views:
+        try:
+            films.append(read_view(view, side_px, fit))
+        except ImageError as error:
+            problems.append(str(error))
+    return np.stack(films) if films else np.zeros((0, side_px, side_px), np.uint8), tuple(problems)
+
+
 def read_view(view: View, side_px: int, fit: str) -> np.ndarray:
-    """A film as an 8-bit square, (side, side)."""
-    return to_square_uint8(read_film(view.path), side_px, fit)
+    """A film as an 8-bit square, (side, side), decoded in a process of its own: films come from anywhere."""
+    return to_square_uint8(read_film_untrusted(view.path), side_px, fit)
 
 
 def to_model(stack: tuple[np.ndarray, np.ndarray], device) -> tuple[Tensor, Tensor]:

@@ -46,6 +46,11 @@ class FilmCache:
         self.kept: dict[int, np.ndarray] = {}
         self.lock = threading.Lock()
 
+    def keep(self, indices: Sequence[int]) -> None:
+        """Forget all studies but these, which are numbered anew."""
+        self.studies = [self.studies[i] for i in indices]
+        self.kept = {number: self.kept[i] for number, i in enumerate(indices) if i in self.kept}
+
     def __getitem__(self, index: int) -> np.ndarray:
         with self.lock:
             if index in self.kept:

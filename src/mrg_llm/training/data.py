@@ -7,19 +7,20 @@ Legend: B batch, T report tokens, U different reports, S different sentences, D 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mrg_llm.errors import DataError
 from mrg_llm.images.pixels import augment
 from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.context import context_ids, untold
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel, Seen
-from mrg_llm.model.processing import encode_report, read_views
+from mrg_llm.model.processing import encode_report, sound_views
 from mrg_llm.model.sequence import Words
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
@@ -39,7 +40,7 @@ class SplitData:
         self.augmented = augmented and settings.data.augment
         self.remembered: list[list[np.ndarray]] = []  # version -> study -> (W, T, C); see memory.py
         vision = settings.model.vision
-        self.films = FilmCache(studies, lambda study: read_views(study, vision.side_px, vision.fit))
+        self.films = FilmCache(studies, lambda study: sound_views(study, vision.side_px, vision.fit)[0])
         longest = settings.data.max_report_tokens
         self.reports = [encode_report(tokenizer, study.report or "", longest) for study in studies]
         told = settings.model.language
@@ -55,6 +56,28 @@ class SplitData:
 
     def __len__(self) -> int:
         return len(self.studies)
+
+    def read_films(self, progress: Callable[[int], None] = lambda done: None) -> list[str]:
+        """Decode every film, and leave out the studies that have none that can be read; returns their ids.
+
+        Raises DataError where no study is left.
+        """
+        unread = []
+        for index in range(len(self)):
+            if len(self.films[index]) == 0:
+                unread.append(index)
+            progress(index + 1)
+        left_out = [self.studies[i].id for i in unread]
+        if unread and len(unread) == len(self):
+            raise DataError(f"no film of {len(self)} studies can be read; run 'mrg data check' on the data")
+        kept = [i for i in range(len(self)) if i not in set(unread)] if unread else []
+        if kept:
+            self.films.keep(kept)
+            self.studies = self.films.studies
+            for name in ("reports", "lengths", "contexts", "weights"):
+                values = getattr(self, name)
+                setattr(self, name, values and [values[i] for i in kept])
+        return left_out
 
     def steps_per_epoch(self, batch: int) -> int:
         return len(range(0, len(self), batch))

@@ -61,6 +61,7 @@ class Run:
     bar: TrainingBar
     position: Position
     stop: threading.Event
+    unread: list[str]
 
 
 def train(
@@ -83,6 +84,8 @@ def train(
             publish.finish(run.out, run.model, run.settings, run.position)
     if run.accelerator.is_main_process:
         get_familiar(run)
+    if run.unread:
+        run.bar.say(f"{len(run.unread)} studies were left out, no film of theirs can be read: {named(run.unread)}")
     run.accelerator.end_training()
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
@@ -296,6 +299,7 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
         publish.copy_trained(model, start_from)
     prepare_model(model.to(accelerator.device), bf16)
     train_data, val_data = split_data(studies, model.language, settings)
+    unread = read_films(train_data, val_data, console if main else Console(quiet=True))
     banks = text_banks(train_data, val_data, model, settings, fresh=start_from is None)
     position, optimizer_state = Position(planned(settings)[0], 0, 0), None
     if saved:
@@ -307,13 +311,24 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
     header = {
         "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
-        "step": position.step,
+        "step": position.step, "unreadable": unread,
     }  # fmt: skip
     journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console if main else None)
     run = Run(
-        settings, out, model, train_data, val_data, *banks, accelerator, journal, bar, position, threading.Event()
+        settings,
+        out,
+        model,
+        train_data,
+        val_data,
+        *banks,
+        accelerator,
+        journal,
+        bar,
+        position,
+        threading.Event(),
+        unread,
     )
     remember(run)
     return run, optimizer_state
@@ -340,6 +355,17 @@ def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Setti
         SplitData(train_studies, language.tokenizer, settings, augmented=True),
         SplitData(val_studies, language.tokenizer, settings, augmented=False),
     )
+
+
+def read_films(train_data: SplitData, val_data: SplitData, console: Console | None) -> list[str]:
+    """Decode all films; the ids of studies that are left out for having none that can be read."""
+    first = len(train_data)
+    with counting_bar("reading films", first + len(val_data), console) as advance:
+        return [*train_data.read_films(advance), *val_data.read_films(lambda done: advance(first + done))]
+
+
+def named(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
 def text_banks(train_data, val_data, model, settings, fresh: bool) -> tuple[TextBank | None, TextBank | None]:
