@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from mrg_llm import cli, runs
 from mrg_llm.errors import CheckpointError, UnfamiliarError
+from mrg_llm.images import read_film
 from mrg_llm.model.familiarity import FEWEST, Familiarity, familiar_films
 from mrg_llm.settings import Settings
 from mrg_llm.studies import open_studies
@@ -45,11 +46,9 @@ def strangers(tmp_path_factory, phantoms):
 
 
 def test_films_are_familiar_and_other_pictures_are_not(familiarity, phantoms, strangers):
-    from mrg_llm.studies.study import View
-
-    own = familiarity.of_films([view for study in phantoms.split("test") for view in study.views])
+    own = familiarity.of_films([read_film(view.path) for study in phantoms.split("test") for view in study.views])
     assert (own < 1).mean() > 0.9
-    other = familiarity.of_films([View(path) for path in strangers])
+    other = familiarity.of_films([read_film(path) for path in strangers])
     assert (other > 1.5).all(), dict(zip([p.stem for p in strangers], other, strict=True))
 
 

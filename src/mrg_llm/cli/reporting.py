@@ -9,7 +9,9 @@ import typer
 
 
 def report(
-    films: Annotated[list[Path], typer.Argument(help="the views of one study: DICOM, PNG or JPEG")],
+    films: Annotated[
+        list[Path], typer.Argument(help="the films of one study (DICOM, PNG, JPEG), or their folder, zip or DICOMDIR")
+    ],
     model: Annotated[Path, typer.Option("--model", help="a run folder")],
     format: Annotated[str, typer.Option("--format", help="text, json or markdown")] = "text",
     indication: Annotated[

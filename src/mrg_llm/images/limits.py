@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from mrg_llm.errors import ImageError
 
 MAX_BYTES = 256 * 2**20  # of a file, packed or inflated
+MAX_ZIP_BYTES = 2**30  # of all files of a zip together, unpacked
+MAX_FILES = 2_000  # of a folder or zip that is given as one study
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 16_384
 MAX_PIXELS = 40_000_000  # detectors give up to 18 million, digitized sheets 30 million

@@ -30,10 +30,14 @@ LONGEST_ANSWER = 65_536  # bytes of JSON; pixels come after
 READY = b"ready"
 
 
-def read_film_untrusted(source: Path | str | bytes, limits: DecodeLimits | None = None) -> Film:
+def read_film_untrusted(
+    source: Path | str | bytes, limits: DecodeLimits | None = None, name: str | None = None
+) -> Film:
     """As `read_film`, in a child process that is kept for the next file. Raises ImageError, also for a file that takes
-    too long, too much memory, or kills its decoder. Safe to call from several threads; they take turns."""
-    return shared(limits or DecodeLimits()).read(source)
+    too long, too much memory, or kills its decoder. Safe to call from several threads; they take turns.
+
+    name: how a message calls the source, where its path is not to be named or it has none."""
+    return shared(limits or DecodeLimits()).read(source, name)
 
 
 class Sandbox:
@@ -51,14 +55,14 @@ class Sandbox:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def read(self, source: Path | str | bytes) -> Film:
+    def read(self, source: Path | str | bytes, name: str | None = None) -> Film:
         """One film. Raises ImageError."""
         try:
             data = load(source)
             with self.lock:
                 return self.ask(data)
         except ImageError as error:
-            raise ImageError(f"{name_of(source)}: {error}") from None
+            raise ImageError(f"{name or name_of(source)}: {error}") from None
 
     def close(self) -> None:
         """End the worker; the next read starts another."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,8 +18,13 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mrg_llm.errors import CheckpointError
-from mrg_llm.model.nearest import film_features
-from mrg_llm.studies.study import Study, View
+from mrg_llm.model.nearest import BATCH, ENCODER, mean_features
+from mrg_llm.model.processing import sound_views, to_square_uint8
+from mrg_llm.model.vision import VisionEncoder
+from mrg_llm.studies.study import Study
+
+if TYPE_CHECKING:
+    from mrg_llm.model.processing import Film
 
 DIRECTIONS = 64
 FOLDS = 5
@@ -51,9 +57,10 @@ class Familiarity:
         """(N,): 1 is the limit, beyond which a picture is a stranger."""
         return raw_distance(self.numbers, features_NC) / self.numbers["limit"]
 
-    def of_films(self, views: Sequence[View]) -> np.ndarray:
-        """The distance of each film, read from its file. Raises ImageError for a file that is not an image."""
-        return self.distance(film_features(views).numpy())
+    def of_films(self, films: Sequence[Film]) -> np.ndarray:
+        """The distance of each film."""
+        squares = np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
+        return self.distance(mean_features(VisionEncoder.load(ENCODER).eval(), squares).numpy())
 
     def to_bytes(self) -> bytes:
         """As a safetensors file."""
@@ -91,9 +98,16 @@ def familiar_films(
     studies: Sequence[Study], most: int, seed: int, progress: Callable[[int], None] = lambda done: None
 ) -> Familiarity | None:
     """What the films of these studies look like, from at most `most` of them; None where they are too few."""
-    views = [view for study in studies for view in study.views]
-    chosen = np.random.default_rng([seed, len(views)]).permutation(len(views))[:most]
-    if len(chosen) < FEWEST:
-        return None
-    features: Tensor = film_features([views[i] for i in sorted(chosen)], progress)
-    return Familiarity.fit(features.to(torch.float64).numpy())
+    order = np.random.default_rng([seed, len(studies)]).permutation(len(studies))
+    encoder = VisionEncoder.load(ENCODER).eval()
+    rows: list[Tensor] = []
+    films = 0
+    for start in range(0, len(order), BATCH):
+        part = [studies[i] for i in order[start : start + BATCH]]
+        seen = [sound_views(study, ENCODER.side_px, ENCODER.fit)[0] for study in part]
+        rows.append(mean_features(encoder, np.concatenate(seen)[: most - films]))
+        films += len(rows[-1])
+        progress(films)
+        if films >= most:
+            break
+    return Familiarity.fit(torch.cat(rows).double().numpy()) if films >= FEWEST else None

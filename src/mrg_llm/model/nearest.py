@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mrg_llm.model.configuration import VisionConfig
-from mrg_llm.model.processing import read_view
+from mrg_llm.model.processing import sound_views
 from mrg_llm.model.vision import VisionEncoder
-from mrg_llm.studies.study import Study, View
+from mrg_llm.studies.study import Study
 
 ENCODER = VisionConfig(side_px=112, layers=8)  # mid-layer patches of the default encoder
 BATCH = 32
@@ -37,30 +37,23 @@ def nearest_training_films(
 
 
 def describe(encoder: VisionEncoder, studies: Sequence[Study], progress: Callable[[int], None]) -> Tensor:
-    """(studies, C): the mean patch feature over all views."""
+    """(studies, C): the mean patch feature over all views; 0 for a study without any film that can be read."""
     rows = []
     for start in range(0, len(studies), BATCH):
         part = studies[start : start + BATCH]
-        films = mean_features(encoder, [view for study in part for view in study.views])
-        rows += [group.mean(0) for group in films.split([len(study.views) for study in part])]
+        films = [sound_views(study, encoder.config.side_px, encoder.config.fit)[0] for study in part]
+        groups = mean_features(encoder, np.concatenate(films)).split([len(film) for film in films])
+        rows += [group.mean(0) if len(group) else torch.zeros(encoder.width) for group in groups]
         progress(min(start + BATCH, len(studies)))
     return torch.stack(rows)
 
 
-def film_features(views: Sequence[View], progress: Callable[[int], None] = lambda done: None) -> Tensor:
-    """(films, C): the mean patch feature of each film. `progress` is told how many are done."""
-    encoder = VisionEncoder.load(ENCODER).eval()
-    rows = []
-    for start in range(0, len(views), BATCH):
-        rows.append(mean_features(encoder, views[start : start + BATCH]))
-        progress(min(start + BATCH, len(views)))
-    return torch.cat(rows)
-
-
 @torch.inference_mode()
-def mean_features(encoder: VisionEncoder, views: Sequence[View]) -> Tensor:
-    films = np.stack([read_view(view, encoder.config.side_px, encoder.config.fit) for view in views])
-    patches, _ = encoder(torch.from_numpy(films).to(encoder.mean.device).unsqueeze(1).float() / 255)
+def mean_features(encoder: VisionEncoder, films_NHW: np.ndarray) -> Tensor:
+    """(N, C): the mean patch feature of 8-bit squares of the encoder's side."""
+    if len(films_NHW) == 0:
+        return torch.zeros(0, encoder.width)
+    patches, _ = encoder(torch.from_numpy(films_NHW).to(encoder.mean.device).unsqueeze(1).float() / 255)
     return patches.mean(1).float().cpu()
 
 

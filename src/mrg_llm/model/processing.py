@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from mrg_llm.errors import ImageError, SettingsError, UnfamiliarError
+from mrg_llm.images import Film
+from mrg_llm.images.gathering import gather
 from mrg_llm.images.pixels import to_square_uint8
 from mrg_llm.images.sandbox import read_film_untrusted
 from mrg_llm.model.configuration import VisionConfig
@@ -57,10 +59,11 @@ class Reporter:
         self.model, self.decode, self.name, self.familiarity = model.eval(), decode, name, familiarity
 
     def report(
-        self, films: Sequence[str | Path] | str | Path, *, indication: str | None = None, prior: str | None = None,
-        anyway: bool = False,
+        self, films: Sequence[str | Path | bytes] | str | Path | bytes, *, indication: str | None = None,
+        prior: str | None = None, anyway: bool = False,
     ) -> str:  # fmt: skip
-        """The draft report of one study, given the files of its views (DICOM, PNG or JPEG).
+        """The draft report of one study, given the files of its views (DICOM, PNG or JPEG; paths or contents), or the
+        folder, zip or DICOMDIR that holds them.
 
         indication, prior: why the films were taken, and the patient's earlier report, for a model that was trained to
         be told them (`model.language.context`). Raises ImageError for a file that is not a film, SettingsError for a
@@ -68,12 +71,13 @@ class Reporter:
         unless it is to be written for `anyway`.
         """
         self.refuse_unread(indication=indication, prior=prior)
-        paths = [films] if isinstance(films, (str, Path)) else list(films)
-        views = tuple(View(Path(p)) for p in paths)
+        found = gather([films] if isinstance(films, (str, Path, bytes)) else list(films))
+        shown = [read_film_untrusted(film.source, name=film.name) for film in found]
         if not anyway:
-            self.refuse_strangers(views)
-        study = Study(id="study", split=None, views=views, indication=indication, prior_report=prior)
-        return self.write([study])[0].text
+            self.refuse_strangers([film.name for film in found], shown)
+        study = Study(id="study", split=None, views=(), indication=indication, prior_report=prior)
+        squares = np.stack([to_square_uint8(film, self.vision.side_px, self.vision.fit) for film in shown])
+        return self.write([study], [squares])[0].text
 
     def reports(
         self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
@@ -104,14 +108,14 @@ class Reporter:
         context = context_words(language.tokenizer, studies, config, seen.visual.device)
         return write_reports(self.model, seen, self.decode, context)
 
-    def refuse_strangers(self, views: Sequence[View]) -> None:
+    def refuse_strangers(self, names: Sequence[str], films: Sequence[Film]) -> None:
         """Raises UnfamiliarError for a picture that is unlike the films of the training."""
         if self.familiarity is None:
             return
-        for view, distance in zip(views, self.familiarity.of_films(views), strict=True):
+        for name, distance in zip(names, self.familiarity.of_films(films), strict=True):
             if distance > 1:
                 raise UnfamiliarError(
-                    f"{view.path} is not like the chest films that {self.name} was trained on (it lies {distance:.1f} "
+                    f"{name} is not like the chest films that {self.name} was trained on (it lies {distance:.1f} "
                     "times as far from them as the limit), so no report is written; give an upright chest film, or "
                     "say --anyway"
                 )
