@@ -8,7 +8,7 @@
 Rules, those of MIMIC-CXR's own section parser (github.com/MIT-LCP/mimic-cxr, txt/section_parser.py) where it has one:
 a head of another name ends a section; of several findings or impressions the last that is not empty counts; a head that
 names the views ("CHEST, PA AND LATERAL:") begins the findings; where there is neither findings nor impression, the
-last section ends with its first paragraph, and what follows is the report's "last paragraph".
+last section of several paragraphs ends with its first, and what follows is the report's "last paragraph".
 
 Rules of our own: heads above FINAL REPORT do not count; a misspelt head is the one it is nearest to; heads of a
 body part (LUNGS:) go on with the findings they stand in; where no head is in capitals, "Findings:" is one as well.
@@ -116,17 +116,17 @@ def parts_of(lines: Sequence[str], any_case: bool) -> Iterator[Part]:
     part = Part("preamble")
     for line in lines:
         name, rest = head_of(line, any_case)
-        if is_final(line) or is_rule(line):
+        if here := is_final(line) or is_rule(line):
             ends = part.name in ASIDE or (is_final(line) and not final)
-            name, rest = ("preamble", "") if ends else (None, "")
+            name, rest = ("preamble" if ends else None), ""
         elif name == "body part":
             name, rest = (None if part.name in REPEATED else "findings"), line
         if name is None or (name != "preamble" and not final and name not in ASIDE):
-            part.lines.append(rest if is_final(line) or is_rule(line) else line)
+            part.lines.append("" if here else line)
             continue
         if final or part.name in ASIDE:
             yield part
-        part = Part(name, [rest] if rest else [])
+        part = Part(name, [rest.strip()] if name != "preamble" else [])
         final = final or is_final(line)
     yield part
 
@@ -134,6 +134,8 @@ def parts_of(lines: Sequence[str], any_case: bool) -> Iterator[Part]:
 def head_of(line: str, any_case: bool) -> tuple[str | None, str]:
     """(section, rest of the line): None for a line that begins none, "" for an unknown head, or "body part"."""
     line = line.strip()
+    if not line[:1].isupper():  # most lines
+        return None, line
     head, colon, _ = line[: LONGEST_HEAD + 1].partition(":")
     rest = line[len(head) + 1 :]
     name = " ".join(head.lower().split())
@@ -166,26 +168,22 @@ def section_named(name: str) -> str:
 def cut_last_paragraph(part: Part) -> str:
     """What follows a part's first paragraph, taken away from it; of a report without heads also its only paragraph.
 
-    Page titles (no small letter) before it are left out. "" where there is none.
+    The first paragraph is empty where a head, or FINAL REPORT, stands alone above a blank line. Page titles (no small
+    letter) before the last paragraph are left out. "" where there is none.
     """
     if part.name in ASIDE:
         return ""
-    paragraphs: list[list[str]] = [[]]
-    for line in part.lines:
-        if line.strip():
-            paragraphs[-1].append(line)
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    paragraphs = [paragraph for paragraph in paragraphs if paragraph]
     headed = part.name != "preamble"
-    titled = bool(part.lines and part.lines[0].strip()) and len(paragraphs) > 1
-    first = 1 if headed or titled else 0
-    rest = paragraphs[first:]
-    while rest and not any(letter.islower() for line in rest[0] for letter in line):
+    lines = part.lines[1:] if headed and not part.lines[0] else part.lines
+    blank = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
+    first, rest = lines[:blank], lines[blank:]
+    if not headed and not any(line.strip() for line in rest):
+        first, rest = [], first
+    while rest and not any(letter.islower() for letter in rest[0]):
         rest = rest[1:]
-    if rest and headed:
-        part.lines = paragraphs[0]
-    return " ".join(" ".join(line for paragraph in rest for line in paragraph).split())
+    if rest:
+        part.lines = first
+    return " ".join(" ".join(rest).split())
 
 
 def is_final(line: str) -> bool:

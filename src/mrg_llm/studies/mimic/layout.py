@@ -93,8 +93,8 @@ class Layout:
 
     def close(self) -> None:
         """Lets go of the zip."""
-        if self.packed is not None:
-            self.packed[0].close()
+        if packed := self.__dict__.get("packed"):  # not to open it for this
+            packed[0].close()
 
     def checked(self, content: bytes, study: str) -> bytes:
         if len(content) > LONGEST_REPORT:
