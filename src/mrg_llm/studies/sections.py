@@ -102,11 +102,11 @@ def sectioned(text: str) -> dict[str, str]:
     last = ""
     if not any(part.name in REPEATED and part.text for part in parts):
         last = next(filter(None, map(cut_last_paragraph, reversed(parts))), "")
-    sections: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     for part in parts:
         if part.name in HEADS and (found := part.text):
-            before = "" if part.name in REPEATED else sections.get(part.name, "")
-            sections[part.name] = f"{before} {found}".strip()
+            texts.setdefault(part.name, []).append(found)
+    sections = {name: found[-1] if name in REPEATED else " ".join(found) for name, found in texts.items()}
     return sections | ({"last paragraph": last} if last else {})
 
 
@@ -179,9 +179,8 @@ def cut_last_paragraph(part: Part) -> str:
     first, rest = lines[:blank], lines[blank:]
     if not headed and not any(line.strip() for line in rest):
         first, rest = [], first
-    while rest and not any(letter.islower() for letter in rest[0]):
-        rest = rest[1:]
-    if rest:
+    untitled = next((at for at, line in enumerate(rest) if any(map(str.islower, line))), len(rest))
+    if rest := rest[untitled:]:
         part.lines = first
     return " ".join(" ".join(rest).split())
 
