@@ -150,6 +150,16 @@ class TestStudies:
         assert studies["addendum"].prior_report == studies["no heads"].report  # a last paragraph
         assert studies["after all"].prior_report and studies["frontals"].prior_report is None
 
+    def test_the_first_film_tells_the_time(self, root, found):
+        usual, other = found["usual"], found["no position"]
+        for late, early in (("101500.25", "90000.0"), ("90000.0", "101500.25")):
+            header, first, second, *rest = rows_of(found)["metadata"]
+            films = [(*row[:8], time, *row[9:]) for row, time in ((first, late), (second, early))]
+            write_table(root, "metadata", [header, *films, *rest])
+            studies = by_name(opened(root), found)
+            assert studies["usual"].prior == f"s{found['frontals'].number}"  # 9:00, before 9:45
+            assert (studies["no position"].prior, other.time) == (f"s{usual.number}", "94500.5")
+
 
 class TestLayouts:
     """The same studies, however the files lie."""
@@ -178,6 +188,12 @@ class TestLayouts:
 
     def test_jpg_comes_before_dicom(self, root, whole, found, phantoms):
         write_films(root / "mimic-cxr" / "2.1.0" / "files", found, phantoms, ".dcm")
+        assert opened(root).fingerprint == opened(whole).fingerprint
+        (root / "files").unlink()
+        write_films(root / "files", found, phantoms, ".dcm")
+        assert {view.path.suffix for study in opened(root) for view in study.views} == {".dcm"}
+        (root / "mimic-cxr-jpg").mkdir()
+        (root / "mimic-cxr-jpg" / "files").symlink_to(whole / "files")
         assert opened(root).fingerprint == opened(whole).fingerprint
 
     @pytest.mark.parametrize("above", ["", "files/", "mimic-cxr-reports/files/"])

@@ -83,6 +83,7 @@ def test_wet_reads_and_addenda_stand_aside():
     wet = " WET READ: ___ ___ 9:45 PM\n  Low volumes.\n  IMPRESSION: Pneumonia.\n " + "_" * 78 + "\n"
     found = sectioned(wet + report("FINDINGS: Clear."))
     assert found["findings"] == "Clear." and "impression" not in found and "Pneumonia" in found["wet read"]
+    assert sectioned("Page one\n\nSome clinic.\n" + report("INDICATION: Cough.")) == {"indication": "Cough."}
     addendum = TITLE + " ADDENDUM  The doctor was told: by phone.\n " + "_" * 78 + "\n"
     expected = {"addendum": "The doctor was told: by phone.", "findings": "Clear."}
     assert sectioned(addendum + report("FINDINGS: Clear.")) == expected
