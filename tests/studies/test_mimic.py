@@ -299,6 +299,30 @@ class TestDamage:
         with pytest.raises(DataError, match=r"mimic-cxr-reports\.zip does not give the report of study s"):
             opened(root)
 
+    @pytest.mark.parametrize("name", ["metadata.csv", "split.csv", "chexpert.csv.gz", "zip"])
+    def test_any_bytes_give_studies_or_one_sentence(self, root, whole, found, name):
+        if name == "zip":
+            (root / "mimic-cxr-reports").unlink()
+            path = root / "mimic-cxr-reports.zip"
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                for report in sorted((whole / "mimic-cxr-reports" / "files").rglob("*.txt")):
+                    archive.write(report, report.relative_to(whole / "mimic-cxr-reports"))
+        else:
+            table = name.partition(".")[0]
+            (root / f"mimic-cxr-2.0.0-{table}.csv").unlink()
+            path = write_table(root, table, rows_of(found)[table], packed=name.endswith(".gz"))
+        whole_bytes = path.read_bytes()
+        for seed in range(80):
+            rng = random.Random(seed)
+            content = bytearray(whole_bytes)
+            for _ in range(rng.randint(1, 6)):
+                content[rng.randrange(len(content))] = rng.choice([0, 10, 34, 44, 255, rng.randrange(256)])
+            path.write_bytes(content[: rng.randint(1, len(content))] if seed % 3 == 0 else content)
+            try:
+                assert opened(root).fingerprint
+            except DataError as error:
+                assert "\n" not in str(error)
+
     def test_a_report_beyond_reason(self, tmp_path, root, found):
         (root / "mimic-cxr-reports").unlink()
         longest = {"usual": replace(found["usual"], report="FINDINGS: x " * 100_000)}

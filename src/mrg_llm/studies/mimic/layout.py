@@ -10,9 +10,12 @@ and .../mimic-cxr/2.1.0/. The newest version is looked at first, JPG before DICO
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +30,9 @@ REPORTS = "mimic-cxr-reports"
 GROUPS = tuple(f"p{number}" for number in range(10, 20))  # the folders that patients are in, by their first two digits
 VERSION = re.compile(r"\d+(\.\d+)*")
 LONGEST_REPORT = 1 << 20  # bytes; the longest of MIMIC-CXR has a few thousand
+DAMAGED = (  # what zipfile raises for bytes that are no zip, or no longer
+    OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 PACKED = re.compile(r"(.*?)p\d\d/p\d+/s\d+\.txt")
 
 
@@ -85,7 +91,7 @@ class Layout:
                 return self.checked(file.read(LONGEST_REPORT + 1), study)
         except KeyError:
             return None
-        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
+        except DAMAGED as error:
             raise DataError(
                 f"{packed[0].filename} does not give the report of study s{study} ({type(error).__name__}); "
                 "download it again"
@@ -109,7 +115,7 @@ class Layout:
             return None
         try:
             archive = zipfile.ZipFile(file)
-        except (OSError, zipfile.BadZipFile, ValueError) as error:
+        except DAMAGED as error:
             raise DataError(f"{file} is not a zip file ({type(error).__name__}); download it again") from error
         first = next(filter(None, map(PACKED.fullmatch, archive.namelist())), None)
         if first is None:
