@@ -130,6 +130,7 @@ class TestStudies:
     def test_splits_are_the_official_ones(self, whole):
         studies = opened(whole)
         assert [len(studies.split(name)) for name in ("train", "val", "test")] == [6, 3, 3]
+        assert [describe(studies)[f"views in {name}"].count for name in ("train", "val", "test")] == [11, 3, 3]
         assert describe(studies)["patients in two splits"].count == 0
         assert opened(whole, split_by="seed").split_by == "seed:0"
 

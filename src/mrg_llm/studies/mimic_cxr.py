@@ -55,12 +55,12 @@ def read_mimic_cxr(root: Path) -> StudySet:
     layout = layout_of(root)
     chexpert = layout.table("chexpert")
     entries = entries_of(layout.needed_table("metadata"), layout.needed_table("split"), chexpert)
-    reading = Reading(layout, "labels" if chexpert else "chexpert")
+    known, reading = len(entries), Reading(layout, "labels" if chexpert else "chexpert")
     with closing(layout):
         studies = list(reading.studies(entries))
     if not studies:
         raise DataError(
-            f"{root}: no study of the {len(entries):,} in the tables has a split and a report with text in it; "
+            f"{root}: no study of the {known:,} in the tables has a split and a report with text in it; "
             "unpack mimic-cxr-reports.zip (PhysioNet's MIMIC-CXR) there"
         )
     notes = [Note(rule, tuple(reading.touched[key])) for key, rule in RULES.items() if key in reading.touched]
@@ -76,9 +76,13 @@ class Reading:
     touched: dict[str, list[str]] = field(default_factory=dict)
 
     def studies(self, entries: dict[str, Entry]) -> Iterator[Study]:
-        """In order; the prior study is the patient's last one before this one's time, left out or not."""
+        """In order; the prior study is the patient's last one before this one's time, left out or not.
+
+        Empties `entries`.
+        """
         before = Before()
-        for number, entry in sorted(entries.items(), key=in_order):
+        for number in sorted(entries, key=lambda number: in_order(number, entries[number])):
+            entry = entries.pop(number)  # let go of, since there are hundreds of thousands
             sections = self.sections(entry.patient, number, entry.split is not None)
             before.reach(entry)
             study = self.study(number, entry, sections)
@@ -151,9 +155,8 @@ class Before:
             self.latest = entry.when, f"s{number}", sections.get("findings") or sections.get("impression")
 
 
-def in_order(item: tuple[str, Entry]) -> tuple[int, When, int]:
+def in_order(number: str, entry: Entry) -> tuple[int, When, int]:
     """By patient, time and number; studies without a time come first, and are nobody's prior."""
-    number, entry = item
     return int(entry.patient), entry.when or (0, 0.0), int(number)
 
 
