@@ -14,6 +14,7 @@ __all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
 
 READERS = {  # kind -> module:function, which takes the folder
     "iu-xray": "iu_xray:read_iu_xray",
+    "mimic-cxr": "mimic_cxr:read_mimic_cxr",
     "phantom": "phantom:read_phantoms",
     "table": "table:read_table",
 }

@@ -99,6 +99,8 @@ def counts(studies: StudySet) -> Iterable[Row]:
     yield Row("studies", len(studies))
     splits = Counter(study.split or "no split" for study in studies)
     yield from (Row(f"studies in {name}", count) for name, count in splits.items())
+    for name in splits:  # what papers on MIMIC-CXR count
+        yield Row(f"views in {name}", sum(len(study.views) for study in studies if (study.split or "no split") == name))
     views = Counter(len(study.views) for study in studies)
     yield from (Row(f"studies with {n} view{'s' if n > 1 else ''}", views[n]) for n in sorted(views))
     projections = Counter(view.projection or "of unknown projection" for study in studies for view in study.views)

@@ -49,8 +49,9 @@ class Study:
 
     report: the text the model learns to write (by default the findings section). truth: the findings that are really
     there, known for phantom studies only; an empty tuple means a normal study, None means unknown. labels: observation
-    -> 1 present, 0 absent, -1 uncertain, None not mentioned, where the source brings them. prior_report: what was
-    written of the same patient the time before.
+    -> 1 present, 0 absent, -1 uncertain, None not mentioned, where the source brings them. prior: the id of the
+    patient's previous study, where the source tells the time; it need not be among the studies read. prior_report: what
+    that study's report says (its findings, else its impression).
     """
 
     id: str
@@ -63,6 +64,7 @@ class Study:
     patient: str | None = None
     truth: tuple[Finding, ...] | None = None
     labels: Mapping[str, int | None] | None = None
+    prior: str | None = None
     prior_report: str | None = None
 
 
