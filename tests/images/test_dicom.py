@@ -141,9 +141,31 @@ def test_signed_values_compressed(encoded):
 def test_unused_bits_are_cut_off():
     """Overlays in bits 12 to 15, as old scanners leave them, must not reach the picture."""
     dirty = STORED | (np.arange(STORED.size).reshape(STORED.shape) % 16 << 12).astype(np.uint16)
-    np.testing.assert_allclose(read_film(dicom(dirty, **FULL)).pixels, STORED / 4095, atol=1e-6)
     shifted = (STORED << 4).astype(np.uint16)
-    np.testing.assert_allclose(read_film(dicom(shifted, HighBit=15, **FULL)).pixels, STORED / 4095, atol=1e-6)
+    for encoded in (dicom, rle):
+        np.testing.assert_allclose(read_film(encoded(dirty, **FULL)).pixels, STORED / 4095, atol=1e-6)
+        np.testing.assert_allclose(read_film(encoded(shifted, HighBit=15, **FULL)).pixels, STORED / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{"Modality": m} for m in ("CR", "DX", "DR", "RG", "OT", "", None)]
+    + [{"Modality": None, "SOPClassUID": None}, {"NumberOfFrames": 1}, {"NumberOfFrames": None}]
+    + [{"Modality": None, "SOPClassUID": pydicom.uid.DigitalXRayImageStorageForProcessing}],
+)
+def test_one_gray_frame_of_a_projection_film_is_read(tags):
+    np.testing.assert_allclose(read_film(dicom(STORED, **tags, **FULL)).pixels, STORED / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_number_of_bits(bits, signed):
+    values = ramp(bits)
+    stored = (values.astype(np.int32) - 2 ** (bits - 1)).astype(np.int16) if signed else values
+    window = {"WindowCenter": -0.5 if signed else (2**bits - 1) / 2, "WindowWidth": 2**bits - 1}
+    film = read_film(dicom(stored, bits, VOILUTFunction="LINEAR_EXACT", **window))
+    assert film.bits == bits
+    np.testing.assert_allclose(film.pixels, values / (2**bits - 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +173,15 @@ def test_unused_bits_are_cut_off():
     [
         ({"Modality": "CT"}, "the DICOM is CT"),
         ({"Modality": "XX"}, "of another modality"),
-        ({"PixelData": None}, "no pixels"),
+        ({"Modality": "SR", "PixelData": None}, "a structured report"),
+        ({"Modality": "PR", "PixelData": None}, "a presentation state"),
+        ({"Modality": "MR"}, "the DICOM is MR"),
+        ({"Modality": "US"}, "ultrasound"),
+        ({"Modality": "MG"}, "mammography"),
+        ({"Modality": None, "SOPClassUID": pydicom.uid.CTImageStorage}, "CT Image Storage; a chest film is CR"),
+        ({"PixelData": None}, "Computed Radiography Image Storage\\) holds no pixels"),
+        ({"PixelData": None, "Modality": "OT", "SOPClassUID": pydicom.uid.EncapsulatedPDFStorage}, "PDF Storage.*no p"),
+        ({"PixelData": None, "Modality": "OT", "SOPClassUID": "1.2.Secret^Person"}, "of an unknown kind"),
         ({"NumberOfFrames": 2}, "several frames"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "in colour"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colour"),

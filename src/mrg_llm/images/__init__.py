@@ -33,17 +33,10 @@ class Film:
 
 
 def read_film(source: Path | str | bytes) -> Film:
-    """One film from a DICOM, PNG or JPEG file or its bytes. Raises ImageError, naming the file, for anything else.
-
-    It is decoded here and now, but for what only the sandbox may decode.
-    """
+    """One film from a DICOM, PNG or JPEG file or its bytes. Raises ImageError, naming the file, for anything else."""
     try:
         return decode(load(source))
     except ImageError as error:
-        if type(error).__name__ == "NeedsProcessError":  # of dicom.py, which is not imported for PNG and JPEG
-            from mrg_llm.images.sandbox import read_film_untrusted
-
-            return read_film_untrusted(source)
         raise ImageError(f"{name_of(source)}: {error}") from None
 
 

@@ -13,24 +13,11 @@ import zlib
 import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.uid import RLELossless
 
 from mrg_llm.errors import ImageError
 from mrg_llm.images.codestream import claimed_size
+from mrg_llm.images.decoders import decoder_for
 from mrg_llm.images.display import displayed
 from mrg_llm.images.limits import MAX_BYTES, MAX_FRAMES, check_claim, check_size
 
@@ -38,20 +25,9 @@ MODALITIES = ("CR", "DX", "DR", "RG", "OT")  # projection films; film digitizers
 REFUSED = {"CT": "CT", "MR": "MR", "US": "ultrasound", "PT": "PET", "NM": "nuclear medicine", "MG": "mammography",
            "XA": "angiography", "RF": "fluoroscopy", "PX": "a panoramic dental film", "IO": "a dental film",
            "SR": "a structured report", "PR": "a presentation state", "SEG": "a segmentation",
+           "DOC": "a document", "KO": "a list of images", "RTIMAGE": "an image of radiotherapy",
            "XC": "a photograph", "ES": "endoscopy", "ECG": "an electrocardiogram"}  # fmt: skip
-DECODERS = {  # pydicom's plugin -> what it decodes here; docs/films.md has their licences
-    "pydicom": (RLELossless,),
-    "pillow": (JPEGBaseline8Bit,),
-    "pylibjpeg": (JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL),
-    "pyjpegls": (JPEGLSLossless, JPEGLSNearLossless),
-    "gdcm": (JPEGLossless, JPEGLosslessSV1),
-}
-INSTALL = {  # where a decoder is not in the default install
-    "gdcm": "pip install 'mrg-llm[gdcm]'",
-    "pylibjpeg": "pip install pylibjpeg-libjpeg (whose licence is GPL-3.0)",
-}
-FRAGILE = (JPEGLossless, JPEGLosslessSV1, JPEGExtended12Bit)  # their decoders die of some damaged pictures
-ALONE = False  # whether this process does nothing but decode: the sandbox's worker says so
+FILM_CLASSES = ("Computed Radiography", "Digital X-Ray", "Secondary Capture")  # in the names of their SOP classes
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 
 # For the whole process: reading is lazy, so any access to a tag may quote it.
@@ -75,10 +51,11 @@ def refuse_other_objects(dataset: pydicom.Dataset) -> None:
     if modality and modality not in MODALITIES:
         found = REFUSED.get(modality, "of another modality")
         raise ImageError(f"the DICOM is {found}; a chest film's modality is one of {', '.join(MODALITIES)}")
+    kind = object_name(dataset)
     if "PixelData" not in dataset:
-        raise ImageError(
-            "the DICOM holds no pixels: it is a report or a presentation state, or cut short; give the image"
-        )
+        raise ImageError(f"the DICOM ({kind or 'of an unknown kind'}) holds no pixels, or is cut short; give the image")
+    if kind and not modality and not any(name in kind for name in FILM_CLASSES):
+        raise ImageError(f"the DICOM is {kind}; a chest film is CR, DX or a secondary capture")
     if int(dataset.get("NumberOfFrames") or 1) > MAX_FRAMES:
         raise ImageError("the DICOM holds several frames; give one film a file")
     if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") not in GRAY:
@@ -88,42 +65,35 @@ def refuse_other_objects(dataset: pydicom.Dataset) -> None:
     check_size(int(dataset.Rows), int(dataset.Columns))
 
 
+def object_name(dataset: pydicom.Dataset) -> str:
+    """What the standard calls this SOP class ("Encapsulated PDF Storage"); empty for one it does not know."""
+    uid = pydicom.uid.UID(str(dataset.get("SOPClassUID") or ""))
+    return uid.name if uid.type == "SOP Class" else ""
+
+
 def stored_values(dataset: pydicom.Dataset) -> np.ndarray:
     """(H, W) integers as stored: BitsStored bits, signed where PixelRepresentation says so."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
+        dataset.pixel_array_options(decoding_plugin=decoder_for(syntax, int(dataset.BitsStored)))
         check_compressed(dataset)
     high, bits = int(dataset.get("HighBit", dataset.BitsStored - 1)), int(dataset.BitsStored)
-    shift = 0 if syntax.is_encapsulated else high + 1 - bits
+    in_cells = not syntax.is_encapsulated or syntax == RLELossless  # the others compress values, wherever those lay
+    shift = high + 1 - bits if in_cells else 0
     if not 0 <= shift <= int(dataset.BitsAllocated) - bits:
         raise ImageError("the DICOM's HighBit and BitsStored contradict each other; export it again")
-    dataset.BitsStored = (
-        bits + shift
-    )  # pydicom cuts off what is above BitsStored (old scanners keep overlays there) ...
-    if syntax.is_encapsulated:
-        plugin = plugin_for(syntax, bits)
-        if syntax in FRAGILE and not ALONE:
-            raise NeedsProcessError("the picture is decoded in a process of its own only: read_film does that")
-        dataset.pixel_array_options(decoding_plugin=plugin)
+    dataset.BitsStored = bits + shift  # pydicom looks at that many bits ...
     array = dataset.pixel_array
     dataset.BitsStored = bits
     if array.ndim != 2:
         raise ImageError(f"the DICOM holds pixels of {array.ndim} dimensions; a film has two")
-    return array >> shift if shift else array  # ... but does not know of values that begin higher up
+    spare = 8 * array.itemsize - bits
+    # ... but does not know of values that begin higher up, and leaves in RLE what old scanners keep above them.
+    return array << (spare - shift) >> spare if in_cells else array
 
 
 def check_compressed(dataset: pydicom.Dataset) -> None:
-    """There must be a decoder, and the compressed picture must claim the size that the DICOM claims: not a bomb."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    plugin = plugin_for(syntax, int(dataset.BitsStored))
-    if not plugin:
-        name = syntax.name if syntax.name != str(syntax) else "an unknown way"
-        raise ImageError(f"the DICOM is compressed as {name}, which we do not read; rewrite it uncompressed (dcmconv)")
-    if plugin not in get_decoder(syntax).available_plugins:
-        raise ImageError(
-            f"the DICOM is compressed as {syntax.name}, whose decoder {plugin} is not installed; "
-            f"{INSTALL.get(plugin, f'pip install {plugin}')}, or rewrite it uncompressed (dcmdjpeg)"
-        )
+    """The compressed picture must claim the size that the DICOM claims, and no bomb's."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1), b"")
     claimed = claimed_size(frame)
@@ -133,17 +103,6 @@ def check_compressed(dataset: pydicom.Dataset) -> None:
             "export it again"
         )
     check_claim(rows, columns, len(frame))
-
-
-def plugin_for(syntax: pydicom.uid.UID, bits: int) -> str:
-    """The decoder we trust with a syntax, or an empty string. Left to itself, pydicom takes the first one installed."""
-    if syntax == JPEGExtended12Bit:
-        return "pylibjpeg" if bits > 8 else "pillow"
-    return next((name for name, syntaxes in DECODERS.items() if syntax in syntaxes), "")
-
-
-class NeedsProcessError(ImageError):
-    """A sound picture, whose decoder may not run in this process."""
 
 
 class Inflatable(io.BytesIO):

@@ -120,9 +120,8 @@ class Sandbox:
 def serve(seconds: float, memory_bytes: int) -> None:
     """The worker: decode what comes, until the parent is gone."""
     import mrg_llm.images.dicom
-    import mrg_llm.images.raster
+    import mrg_llm.images.raster  # noqa: F401  imported before the limits, which are meant for the films
 
-    mrg_llm.images.dicom.ALONE = True
     inbox, outbox = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder prints must not become an answer
     limit_memory(memory_bytes)
