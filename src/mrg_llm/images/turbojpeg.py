@@ -14,11 +14,6 @@ from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
 
-try:
-    from imagecodecs import JPEG8, jpeg8_decode
-except ImportError:  # the extra is not installed
-    JPEG8 = None
-
 NAME = "imagecodecs"
 SYNTAXES = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs>=2024.9.22",))
@@ -26,11 +21,17 @@ DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs>=2024.9.22",))
 
 def is_available(uid: str) -> bool:
     """Whether a syntax can be decoded here."""
-    return JPEG8 is not None and bool(JPEG8.available) and uid in SYNTAXES
+    try:
+        from imagecodecs import JPEG8
+    except ImportError:  # the extra is not installed
+        return False
+    return bool(JPEG8.available) and uid in SYNTAXES
 
 
 def decode_frame(packed: bytes, runner: DecodeRunner) -> bytes:
     """One frame as little-endian cells. The caller has compared its size with the header's."""
+    from imagecodecs import jpeg8_decode
+
     cells = jpeg8_decode(packed)
     size = 8 * cells.itemsize
     runner.set_option("bits_allocated", size)
