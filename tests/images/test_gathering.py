@@ -4,12 +4,16 @@ import io
 import shutil
 import subprocess
 import zipfile
+import zlib
 
+import numpy as np
+import pydicom
 import pytest
 
 from mrg_llm.errors import ImageError
-from mrg_llm.images import gathering, read_film
+from mrg_llm.images import gathering, heads, read_film
 from mrg_llm.images.gathering import gather
+from tests.fuzz.test_images import mutated
 from tests.images.made import dicom, png, ramp
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
@@ -146,3 +150,29 @@ def test_too_many_files(tmp_path, monkeypatch):
         (tmp_path / f"{number}.png").write_bytes(png(ramp(8).astype("uint8")))
     with pytest.raises(ImageError, match="more than 2 files"):
         gather([tmp_path])
+
+
+@pytest.mark.parametrize("syntax", [pydicom.uid.ImplicitVRLittleEndian, pydicom.uid.ExplicitVRBigEndian,
+                                    pydicom.uid.DeflatedExplicitVRLittleEndian])  # fmt: skip
+def test_a_head_is_read_in_every_native_syntax(syntax):
+    noise = np.random.default_rng(0).integers(0, 4096, (400, 400)).astype(np.uint16)  # longer than what is looked at
+    data = dicom(noise, syntax=syntax, StudyInstanceUID=STUDY, ViewPosition="LL", PatientID="P7")
+    assert len(data) > heads.PEEK_BYTES
+    assert heads.dicom_head(data) == heads.Head(STUDY, "P7", "LL", "DX")
+
+
+def test_a_deflated_head_is_not_inflated_beyond_its_share(monkeypatch):
+    """A bomb is 64 KiB that inflate to 64 MB."""
+    monkeypatch.setattr(zlib, "decompress", lambda *a, **k: pytest.fail("inflated without a limit"))
+    data = dicom(
+        np.zeros((4000, 4000), np.uint16), syntax=pydicom.uid.DeflatedExplicitVRLittleEndian, ViewPosition="PA"
+    )
+    assert len(data) < 2 * heads.PEEK_BYTES
+    assert heads.dicom_head(data).position == "PA"
+
+
+def test_damaged_heads_say_nothing_and_raise_nothing():
+    rng = np.random.default_rng(0)
+    for data in (film("PA"), dicom(ramp(), syntax=pydicom.uid.DeflatedExplicitVRLittleEndian)):
+        for _ in range(300):
+            assert isinstance(heads.dicom_head(mutated(data, data, rng)), heads.Head)

@@ -9,18 +9,16 @@ not trusted, and neither are the sizes they claim.
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrg_llm.errors import ImageError
+from mrg_llm.images.heads import FRONTAL, PEEK_BYTES, dicom_head, first_bytes
 from mrg_llm.images.limits import MAX_BYTES, MAX_FILES, MAX_ZIP_BYTES, check_bytes
 from mrg_llm.images.sniff import HEAD_BYTES, sniff
 
-PEEK_BYTES = 65_536  # of a DICOM's head: modality, view and study stand before the pixels
-FRONTAL = ("PA", "AP", "AP AXIAL")
 NOT_IMAGES = ("SR", "PR", "KO", "DOC", "SEG")  # modalities that travel beside films, and are passed over
 
 
@@ -95,30 +93,8 @@ def looked_at(name: str, source: Path | bytes) -> Candidate:
             return Candidate(name, source)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
-    return Candidate(name, source, *dicom_head(head))
-
-
-def first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(PEEK_BYTES)
-    except OSError as error:
-        raise ImageError(f"the file cannot be read ({type(error).__name__}); check the path") from None
-
-
-def dicom_head(head: bytes) -> tuple[str | None, str | None, str | None]:
-    """(StudyInstanceUID, ViewPosition, Modality) as far as a cut data set tells them; decoding finds what is wrong."""
-    import pydicom
-
-    import mrg_llm.images.dicom  # noqa: F401  silences pydicom, whose warnings quote values
-
-    tags = ("StudyInstanceUID", "ViewPosition", "Modality")
-    try:
-        dataset = pydicom.dcmread(io.BytesIO(head), force=True, stop_before_pixels=True, specific_tags=list(tags))
-        study, position, modality = (str(dataset.get(tag) or "").strip().upper() or None for tag in tags)
-        return study, position, modality
-    except Exception:  # a damaged head; pydicom raises many kinds
-        return None, None, None
+    said = dicom_head(head)
+    return Candidate(name, source, said.study, said.position, said.modality)
 
 
 def is_zip(path: Path) -> bool:
