@@ -57,7 +57,7 @@ def test_generating_names_them_and_writes_an_empty_report(tiny_values, tiny_stud
     done = CliRunner().invoke(
         cli.app, ["generate", "--model", str(run), "--data", "x:y", "--split", "test", "--out", str(out)]
     )
-    assert done.exit_code == 0 and "2 studies have films that cannot be read" in done.stderr
+    assert done.exit_code == 0 and "studies with films that cannot be read: 2" in done.stderr
     first, second = (json.loads(line) for line in out.read_text().splitlines())
     assert first["id"] == "s10" and first["prediction"] == "" and "torn.png" in first["problems"][0]
     assert first["reference"] and second["prediction"] and second["views"] == 1 and second["problems"]

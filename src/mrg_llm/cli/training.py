@@ -95,7 +95,7 @@ def generate(
         typer.echo(f"study {id_}: {'; '.join(sentences)}", err=True)
     if problems:
         typer.echo(
-            f"{len(problems)} studies have films that cannot be read; a study without any other has an empty report",
+            f"studies with films that cannot be read: {len(problems)}; one without any other has an empty report",
             err=True,
         )
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")

@@ -12,7 +12,8 @@ from mrg_llm.studies.study import Finding, Note, Study, StudySet, View
 
 __all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
 
-READERS = {  # kind -> module:function, which takes the folder
+READERS = {  # kind -> module:function, which takes the folder; a module of this package, or of ours where it says so
+    "dicom": "mrg_llm.dicom_folder:read_dicom_folder",
     "iu-xray": "iu_xray:read_iu_xray",
     "mimic-cxr": "mimic_cxr:read_mimic_cxr",
     "phantom": "phantom:read_phantoms",
@@ -57,4 +58,4 @@ def open_studies(
 
 def reader(kind: str) -> Callable[[Path], StudySet]:
     module, name = READERS[kind].split(":")
-    return getattr(import_module(f"mrg_llm.studies.{module}"), name)
+    return getattr(import_module(module if "." in module else f"mrg_llm.studies.{module}"), name)
