@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mrg_llm.errors import InputError
+from mrg_llm.errors import ImageError, InputError
 from mrg_llm.scoring import Outputs, ScoreBoard, Training, print_board, protocol, read_outputs, score_run
 from mrg_llm.scoring.measures import Labels
 from mrg_llm.scoring.model_based import model_based
@@ -135,6 +135,7 @@ def films_of(studies: StudySet) -> Callable[[str], list[bytes]]:
 
 
 def thumbnails(study: Study, side_px: int = 200) -> list[bytes]:
+    """JPEGs of the films that can be read; of the others `mrg generate` has told."""
     import io
 
     from PIL import Image
@@ -145,6 +146,10 @@ def thumbnails(study: Study, side_px: int = 200) -> list[bytes]:
     pictures = []
     for view in study.views:
         stream = io.BytesIO()
-        Image.fromarray(to_square_uint8(read_film_untrusted(view.path), side_px)).save(stream, "JPEG", quality=80)
+        try:
+            film = read_film_untrusted(view.path)
+        except ImageError:
+            continue
+        Image.fromarray(to_square_uint8(film, side_px)).save(stream, "JPEG", quality=80)
         pictures.append(stream.getvalue())
     return pictures

@@ -63,3 +63,10 @@ def test_generating_names_them_and_writes_an_empty_report(tiny_values, tiny_stud
     assert first["reference"] and second["prediction"] and second["views"] == 1 and second["problems"]
     sound = list(runs.load(run).reports([replace(damaged.studies[11], views=damaged.studies[11].views[1:])]))
     assert sound[0].text == second["prediction"]
+
+
+def test_the_page_of_scores_shows_the_other_films(damaged):
+    from mrg_llm.scored import thumbnails
+
+    by_id = {study.id: study for study in damaged}
+    assert thumbnails(by_id["s10"]) == [] and len(thumbnails(by_id["s11"])) == 1
