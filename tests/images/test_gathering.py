@@ -171,6 +171,7 @@ def test_a_deflated_head_is_not_inflated_beyond_its_share(monkeypatch):
     assert heads.dicom_head(data).position == "PA"
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_damaged_heads_say_nothing_and_raise_nothing():
     rng = np.random.default_rng(0)
     for data in (film("PA"), dicom(ramp(), syntax=pydicom.uid.DeflatedExplicitVRLittleEndian)):
