@@ -162,10 +162,13 @@ def test_a_run_and_what_can_be_wrong_with_it(mrg, folder, preset, tmp_path, tiny
     refused(mrg("check", tmp_path), "manifest.json")
 
 
-def test_a_film_that_is_none_names_its_file(mrg, folder, preset, tmp_path):
+def test_a_film_that_is_none_costs_its_study(mrg, folder, preset, tmp_path):
     (folder / "images" / "train0.png").write_text("<html>not found</html>")
-    result = mrg("train", "--data", f"iu-xray:{folder}", "--preset", preset, "--out", tmp_path / "run")
-    refused(result, "train0.png")
+    data = ("--data", f"iu-xray:{folder}")
+    code, _, err = mrg("train", *data, "--preset", preset, "--out", tmp_path / "run")
+    assert code == 0 and " ".join(err.split()).endswith("because none of their films can be read: 1 (train0)")
+    code, _, err = mrg("generate", "--model", tmp_path / "run", *data, "--split", "train", "--out", tmp_path / "out")
+    assert code == 0 and "train0.png: the file is XML or HTML text" in err
 
 
 def test_a_full_disk(mrg, folder, preset, tmp_path, monkeypatch):

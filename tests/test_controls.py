@@ -21,7 +21,8 @@ def run(tiny_values, tiny_studies, tmp_path):
 
 def test_the_run_writes_for_swapped_and_for_blank_films(run, tiny_studies, tmp_path):
     studies = list(tiny_studies.split("train"))[:4]
-    predictions = runs.generate(runs.load(run), studies, tmp_path / "predictions.jsonl")
+    predictions = tmp_path / "predictions.jsonl"
+    assert runs.generate(runs.load(run), studies, predictions) == {}
     told = []
     found = other_films(run, predictions, studies, told.append)
     assert told[-1] == 8 and list(found) == ["swapped", "blank"]

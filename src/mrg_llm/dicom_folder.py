@@ -8,9 +8,7 @@ carries a number of the hospital's. All studies are in "test": there is nothing 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 from mrg_llm.errors import DataError, ImageError
@@ -45,14 +43,9 @@ def read_dicom_folder(root: Path) -> StudySet:
     return StudySet(f"dicom:{root}", tuple(studies), tuple(Note(rule, tuple(ids)) for rule, ids in passed.items()))
 
 
-def files_below(root: Path) -> Iterator[Path]:
+def files_below(root: Path) -> list[Path]:
     """Every plain file, in order of path; links are not followed."""
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+    return sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def head_of(path: Path) -> Head | str:

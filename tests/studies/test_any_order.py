@@ -6,11 +6,13 @@ import os
 import random
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mrg_llm.studies import READERS, open_studies
 from mrg_llm.studies.phantom import write_phantoms
+from tests.images.made import dicom
 from tests.studies.mimic_tree import cases, rows_of, write_films, write_reports, write_table
 
 XML = (
@@ -89,10 +91,19 @@ def mimic(root, studies):
         write_table(home / "mimic-cxr-jpg" / "2.0.0", name, rows[:5])
 
 
+def hospital(root, studies):
+    for n, study in enumerate(studies):
+        for view, position in zip(study.views, ("PA", "LL"), strict=True):
+            pixels = np.asarray(Image.open(view.path)).astype(np.uint16) << 4
+            path = root / f"{n % 2}" / f"{n}-{position}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(dicom(pixels, StudyInstanceUID=f"1.2.{n}", ViewPosition=position, PatientID=f"{n % 2}"))
+
+
 LAYOUTS = {
     "R2Gen": ("iu-xray", r2gen), "Open-i": ("iu-xray", open_i), "Kaggle": ("iu-xray", kaggle),
     "image folder": ("table", image_folder), "Parquet shards": ("table", shards), "phantoms": ("phantom", phantom),
-    "PhysioNet": ("mimic-cxr", mimic),
+    "PhysioNet": ("mimic-cxr", mimic), "hospital": ("dicom", hospital),
 }  # fmt: skip
 
 

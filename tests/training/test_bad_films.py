@@ -37,7 +37,7 @@ def test_training_goes_on_without_the_study_and_says_so(tiny_values, damaged, tm
     run = train(Settings.model_validate(values), damaged, tmp_path / "run", console=Console(file=said, width=200))
     start, *lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     assert start["unreadable"] == ["s2", "s8"]
-    assert said.getvalue().rstrip().endswith("2 studies were left out, no film of theirs can be read: s2, s8")
+    assert said.getvalue().rstrip().endswith("left out, because none of their films can be read: 2 (s2, s8)")
     assert sum(line.get("event") == "validation" for line in lines) == 1
 
 

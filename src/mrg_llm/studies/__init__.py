@@ -13,11 +13,11 @@ from mrg_llm.studies.study import Finding, Note, Study, StudySet, View
 __all__ = ["Finding", "Note", "Study", "StudySet", "View", "open_studies"]
 
 READERS = {  # kind -> module:function, which takes the folder; a module of this package, or of ours where it says so
-    "dicom": "mrg_llm.dicom_folder:read_dicom_folder",
     "iu-xray": "iu_xray:read_iu_xray",
     "mimic-cxr": "mimic_cxr:read_mimic_cxr",
     "phantom": "phantom:read_phantoms",
     "table": "table:read_table",
+    "dicom": "mrg_llm.dicom_folder:read_dicom_folder",
 }
 FILES = ("table",)  # kinds whose reader takes a file as well
 

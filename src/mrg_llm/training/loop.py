@@ -85,7 +85,9 @@ def train(
     if run.accelerator.is_main_process:
         get_familiar(run)
     if run.unread:
-        run.bar.say(f"{len(run.unread)} studies were left out, no film of theirs can be read: {named(run.unread)}")
+        run.bar.say(
+            f"studies left out, because none of their films can be read: {len(run.unread)} ({named(run.unread)})"
+        )
     run.accelerator.end_training()
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
