@@ -7,15 +7,19 @@ Legend: B batch, T new tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from transformers import LogitsProcessorList
+from torch import Tensor
+from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.settings import DecodeSettings
+
+Told = Callable[[int, str], None]  # a study's place in its batch, and its text so far
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class Draft:
 
 
 @torch.inference_mode()
-def write_reports(model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None) -> list[Draft]:
-    """A draft for each study of the batch that was seen. context: what was known of them beforehand."""
+def write_reports(
+    model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None, told: Told | None = None
+) -> list[Draft]:
+    """A draft for each study of the batch that was seen. context: what was known of them beforehand. told: hears of
+    each text as it grows, where one text grows: greedy search; beams and samples are told of at their end only."""
     if settings.samples == 0:
-        return decoded(model, seen, settings, context)
+        return decoded(model, seen, settings, context, told=told if settings.beams == 1 else None)
     groups = sampled_reports(model, seen, settings, context)
     return [group[most_agreed([d.text for d in group])] for group in groups]
 
@@ -48,7 +55,7 @@ def sampled_reports(
 
 def decoded(
     model: MRGModel, seen: Seen, settings: DecodeSettings, context: Words | None = None,
-    sampling: SeededSampling | None = None,
+    sampling: SeededSampling | None = None, told: Told | None = None,
 ) -> list[Draft]:  # fmt: skip
     """Drafts, `sampling.samples` of them a study, those of a study together."""
     language = model.language
@@ -67,6 +74,7 @@ def decoded(
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram or None,
             logits_processor=LogitsProcessorList([sampling] if sampling else []),
+            stopping_criteria=StoppingCriteriaList([Telling(tokenizer, eos, told)] if told else []),
             eos_token_id=eos,
             pad_token_id=eos,
         )
@@ -77,3 +85,19 @@ def draft(ids: list[int], tokenizer, eos: int) -> Draft:
     end = ids.index(eos) if eos in ids else len(ids)
     text = tokenizer.decode(ids[:end], skip_special_tokens=True)
     return Draft(" ".join(text.split()), end, eos in ids)
+
+
+class Telling(StoppingCriteria):
+    """Tells of every text after each token; stops nothing."""
+
+    def __init__(self, tokenizer, eos: int, told: Told):
+        self.tokenizer, self.eos, self.told = tokenizer, eos, told
+        self.ended: set[int] = set()
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs) -> Tensor:
+        for row, ids in enumerate(input_ids.tolist()):
+            if row not in self.ended:
+                self.told(row, draft(ids, self.tokenizer, self.eos).text)
+                if self.eos in ids:
+                    self.ended.add(row)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

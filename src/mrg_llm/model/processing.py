@@ -26,7 +26,7 @@ from mrg_llm.images.pixels import to_square_uint8
 from mrg_llm.images.sandbox import read_film_untrusted
 from mrg_llm.model.configuration import VisionConfig
 from mrg_llm.model.context import context_words
-from mrg_llm.model.decoding import Draft, write_reports
+from mrg_llm.model.decoding import Draft, Told, write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.studies.batches import stack_views
@@ -52,6 +52,17 @@ class StudyReport:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The films of one study as they were given and as the model sees them. names: how a message calls each.
+
+    films: as read. squares: (W, side, side) uint8."""
+
+    names: tuple[str, ...]
+    films: tuple[Film, ...]
+    squares: np.ndarray
+
+
 class Reporter:
     """A trained model and how it decodes: what `load` returns."""
 
@@ -70,14 +81,28 @@ class Reporter:
         context that the model was not trained with, UnfamiliarError for a picture unlike the films it was trained on,
         unless it is to be written for `anyway`.
         """
+        study = self.asked(indication=indication, prior=prior)
+        return self.drafts([study], [self.shown(films, anyway=anyway)])[0].text
+
+    def asked(self, *, indication: str | None = None, prior: str | None = None) -> Study:
+        """A study of which only the context is known. Raises SettingsError for one that the model would not read."""
         self.refuse_unread(indication=indication, prior=prior)
+        return Study(id="study", split=None, views=(), indication=indication, prior_report=prior)
+
+    def shown(self, films: Sequence[str | Path | bytes] | str | Path | bytes, *, anyway: bool = False) -> Shown:
+        """The films of one study, read and brought to the model's size; errors as of `report`."""
         found = gather([films] if isinstance(films, (str, Path, bytes)) else list(films))
-        shown = [read_film_untrusted(film.source, name=film.name) for film in found]
+        names = tuple(film.name for film in found)
+        read = tuple(read_film_untrusted(film.source, name=film.name) for film in found)
         if not anyway:
-            self.refuse_strangers([film.name for film in found], shown)
-        study = Study(id="study", split=None, views=(), indication=indication, prior_report=prior)
-        squares = np.stack([to_square_uint8(film, self.vision.side_px, self.vision.fit) for film in shown])
-        return self.write([study], [squares])[0].text
+            self.refuse_strangers(names, read)
+        squares = np.stack([to_square_uint8(film, self.vision.side_px, self.vision.fit) for film in read])
+        return Shown(names, read, squares)
+
+    def drafts(self, studies: Sequence[Study], shown: Sequence[Shown], told: Told | None = None) -> list[Draft]:
+        """A draft of each study of one batch. told: called after every step of greedy search with a study's place in
+        the batch and its text so far."""
+        return self.write(studies, [films.squares for films in shown], told)
 
     def reports(
         self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
@@ -101,12 +126,14 @@ class Reporter:
     def vision(self) -> VisionConfig:
         return self.model.config.vision
 
-    def write(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> list[Draft]:
+    def write(
+        self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None, told: Told | None = None
+    ) -> list[Draft]:
         """Drafts of one batch. films: of each study (W, side, side) where they have been read already."""
         language, config = self.model.language, self.model.config.language
         seen = self.see(studies, films)
         context = context_words(language.tokenizer, studies, config, seen.visual.device)
-        return write_reports(self.model, seen, self.decode, context)
+        return write_reports(self.model, seen, self.decode, context, told)
 
     def refuse_strangers(self, names: Sequence[str], films: Sequence[Film]) -> None:
         """Raises UnfamiliarError for a picture that is unlike the films of the training."""
