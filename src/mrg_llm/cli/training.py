@@ -15,11 +15,14 @@ def demo(
     out: Out = Path("demo"),
     studies: Annotated[int, typer.Option(help="phantom studies to draw")] = 700,
     seed: Annotated[int, typer.Option(help="of everything")] = 0,
+    minutes: Annotated[
+        float, typer.Option(help="what it may take: a slow machine trains for fewer steps; 0: all steps", min=0)
+    ] = 9,
 ) -> None:
     """The whole story on phantom studies: draw, align, customize, write, score. Minutes on two cores."""
     from mrg_llm.demo import run_demo
 
-    page = run_demo(out, studies, seed)
+    page = run_demo(out, studies, seed, minutes=minutes)
     typer.echo(f"look at {page}")
 
 

@@ -172,4 +172,10 @@ def spoken(finding: Finding) -> str:
 def seconds(result: DemoResult) -> str:
     rows = "".join(f"<tr><td>{escape(step)}</td><td>{s:.0f} s</td></tr>" for step, s in result.seconds.items())
     total = sum(result.seconds.values())
-    return f"<h2>Time</h2><table>{rows}<tr class=all><td>all</td><td>{total:.0f} s</td></tr></table>"
+    cut = (
+        f"<p>This machine had time for {result.budget.share:.0%} of the recipe's steps; "
+        "<code>mrg demo --minutes 0</code> trains all of them, and the reports gain by it.</p>"
+        if result.budget.share < 1
+        else ""
+    )
+    return f"<h2>Time</h2>{cut}<table>{rows}<tr class=all><td>all</td><td>{total:.0f} s</td></tr></table>"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mrg_llm import runs
+from mrg_llm.demo.budget import Budget, fitted
 from mrg_llm.scoring.findings import FindingScore, score_findings
 from mrg_llm.settings import Settings, load_settings
 from mrg_llm.studies import open_studies
@@ -26,30 +27,43 @@ OBSERVATIONS = tuple(dict.fromkeys(FINDINGS.values()))
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the page shows: test studies, reports by system, findings scores by system, seconds by step."""
+    """What the page shows: test studies, reports by system, findings scores by system, seconds by step, and how much of
+    the recipe there was time for."""
 
     studies: tuple[Study, ...]
     reports: dict[str, list[str]]
     findings: dict[str, dict[str, FindingScore]]
     journals: dict[str, Path]
     seconds: dict[str, float]
+    budget: Budget
 
 
-def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: Sequence[str] = ()) -> Path:
-    """Run or finish the demo in folder `out`; returns the page."""
+def run_demo(
+    out: Path, studies: int, seed: int, preset: str = "demo", changes: Sequence[str] = (), minutes: float = 0
+) -> Path:
+    """Run or finish the demo in folder `out`; returns the page.
+
+    minutes: what it may take on this machine; a recipe that takes longer is cut to it, in proportion. 0: the whole
+    recipe, however long.
+    """
     from mrg_llm.demo.page import write_page
+    from mrg_llm.training.preparation import Sharing
 
     console = Console(stderr=True)
     clock = Clock(console)
+    sharing = Sharing()
     settings = load_settings(preset, [f"train.seed={seed}", *changes])
     with clock("drawing phantom studies"):
         phantoms = draw(out / "phantoms", studies, seed, settings.model.vision.side_px, console)
+    with clock("measuring this machine"):
+        settings, budget = fitted(out, settings, phantoms, minutes, clock.since_start, len(VARIANTS), sharing, console)
     with clock("stages 1 and 2: aligning images and reports, once for both variants"):
-        aligned = train_once(out / "aligned", only(settings, "align_global", "align_local"), phantoms, None, console)
+        alignment = only(settings, "align_global", "align_local")
+        aligned = train_once(out / "aligned", alignment, phantoms, None, console, sharing)
     for variant in VARIANTS:
         with clock(f"stage 3: writing with {variant} prompts"):
             chosen = with_variant(only(settings, "generate"), variant)
-            train_once(out / variant, chosen, phantoms, aligned, console)
+            train_once(out / variant, chosen, phantoms, aligned, console, sharing)
     test = phantoms.split("test")[:TEST_STUDIES]
     with clock("writing the test reports"):
         reports = {v: write(out, v, v, test, console) for v in VARIANTS}
@@ -57,7 +71,7 @@ def run_demo(out: Path, studies: int, seed: int, preset: str = "demo", changes: 
     truths = [{f.observation for f in study.truth or ()} for study in test]
     findings = {system: score_findings(texts, truths, OBSERVATIONS) for system, texts in reports.items()}
     journals = {name: out / name / "journal.jsonl" for name in ("aligned", *VARIANTS)}
-    result = DemoResult(test, reports, findings, journals, clock.seconds)
+    result = DemoResult(test, reports, findings, journals, clock.seconds, budget)
     console.print(findings_table(result))
     return write_page(out, result, phantoms, console)
 
@@ -72,14 +86,14 @@ def draw(folder: Path, studies: int, seed: int, side_px: int, console: Console) 
 
 
 def train_once(
-    out: Path, settings: Settings, studies: StudySet, start_from: Path | None, console: Console
-) -> Path:  # fmt: skip
+    out: Path, settings: Settings, studies: StudySet, start_from: Path | None, console: Console, sharing=None
+) -> Path:
     """Train, or finish a training that was stopped, or do nothing where it is done."""
     from mrg_llm.training.loop import train
 
     if ended(out):
         return out
-    return train(settings, studies, out, resume=True, start_from=start_from, console=console)
+    return train(settings, studies, out, resume=True, start_from=start_from, console=console, sharing=sharing)
 
 
 def ended(run: Path) -> bool:
@@ -134,6 +148,12 @@ class Clock:
     def __init__(self, console: Console):
         self.console = console
         self.seconds: dict[str, float] = {}
+        self.begun = time.perf_counter()
+
+    @property
+    def since_start(self) -> float:
+        """Seconds since the demo began."""
+        return time.perf_counter() - self.begun
 
     def __call__(self, title: str) -> Clock:
         self.title, self.started = title, time.perf_counter()

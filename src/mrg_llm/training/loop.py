@@ -10,8 +10,7 @@ import json
 import math
 import signal
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +20,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
-from mrg_llm.errors import DataError, ModelSourceError, StoppedError, TrainingError
+from mrg_llm.errors import ModelSourceError, StoppedError, TrainingError
 from mrg_llm.model.familiarity import familiar_films
-from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.progress import counting_bar
 from mrg_llm.settings import Settings
@@ -36,12 +34,12 @@ from mrg_llm.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )  # fmt: skip
-from mrg_llm.training.data import SplitData, TextBank, on_device
+from mrg_llm.training.data import SplitData, on_device
 from mrg_llm.training.journal import Journal, TrainingBar, versions
-from mrg_llm.training.memory import remember_films
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
 from mrg_llm.training.precision import is_bf16, prepare_model
-from mrg_llm.training.stages import Stage, make_stage, needs_texts, planned
+from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
+from mrg_llm.training.stages import Stage, make_stage, planned
 from mrg_llm.training.validation import finding_auc, prompt_statistics, report_losses, retrieval, written_reports
 
 
@@ -52,28 +50,33 @@ class Run:
     settings: Settings
     out: Path
     model: MRGModel
-    train: SplitData
-    val: SplitData
-    train_bank: TextBank | None
-    val_bank: TextBank | None
+    prepared: Prepared
     accelerator: Accelerator
     journal: Journal
     bar: TrainingBar
     position: Position
     stop: threading.Event
-    unread: list[str]
+
+    @property
+    def train(self) -> SplitData:
+        return self.prepared.train
+
+    @property
+    def val(self) -> SplitData:
+        return self.prepared.val
 
 
 def train(
     settings: Settings, studies: StudySet, out: Path, *, resume: bool = False, start_from: Path | None = None,
-    console: Console | None = None,
+    console: Console | None = None, sharing: Sharing | None = None,
 ) -> Path:  # fmt: skip
     """Train all planned stages into the run folder `out`; returns it.
 
-    start_from: a run whose trained weights this one starts with. Raises InputError for what the user can mend,
+    start_from: a run whose trained weights this one starts with. sharing: lends what another run in this process has
+    made of the same studies. Raises InputError for what the user can mend,
     TrainingError when the loss is not finite, StoppedError after Ctrl-C.
     """
-    run, saved = open_run(settings, studies, out, resume, start_from, console)
+    run, saved = open_run(settings, studies, out, resume, start_from, console, sharing)
     stages = planned(settings)
     first = stages.index(run.position.stage) if run.position.stage in stages else 0
     with run.bar, catching_signals(run.stop):
@@ -84,10 +87,8 @@ def train(
             publish.finish(run.out, run.model, run.settings, run.position)
     if run.accelerator.is_main_process:
         get_familiar(run)
-    if run.unread:
-        run.bar.say(
-            f"studies left out, because none of their films can be read: {len(run.unread)} ({named(run.unread)})"
-        )
+    if unread := run.prepared.unread:
+        run.bar.say(f"studies left out, because none of their films can be read: {len(unread)} ({named(unread)})")
     run.accelerator.end_training()
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
@@ -97,7 +98,7 @@ def train(
 def train_stage(run: Run, name: str, saved: dict | None) -> None:
     """One stage, from where the run stands in it to its end."""
     settings, position = run.settings, run.position
-    stage = make_stage(name, run.model, settings, run.train_bank)
+    stage = make_stage(name, run.model, settings, run.prepared.train_bank)
     optimizer = make_optimizer(stage, settings.train)
     if saved:
         restore_optimizer(optimizer, stage_parameters(stage, settings.train), saved)
@@ -231,13 +232,13 @@ def validate(run: Run) -> None:
 
 def validate_alignment(run: Run) -> None:
     """Retrieval on the validation split: alignment is a number before any report is written."""
-    if len(run.val) == 0 or run.val_bank is None:
+    if len(run.val) == 0 or run.prepared.val_bank is None:
         return
     with evaluating(run.model):
         batch = run.settings.generate.batch
-        values = retrieval(run.model, run.val, run.val_bank, batch)
+        values = retrieval(run.model, run.val, run.prepared.val_bank, batch)
         if run.position.stage == "align_local":
-            values |= finding_auc(run.model, run.val, run.val_bank, batch)
+            values |= finding_auc(run.model, run.val, run.prepared.val_bank, batch)
         tell(run, "retrieval", values)
 
 
@@ -282,7 +283,7 @@ def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes:
 # -- opening a run -----------------------------------------------------------------------------------------------------
 
 
-def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, dict | None]:
+def open_run(settings, studies, out, resume, start_from, console, sharing=None) -> tuple[Run, dict | None]:
     """Load the model, the data and, on resume, the newest sound checkpoint."""
     saved = latest_checkpoint(out) if resume else None
     seed_everything(settings.train.seed, 0)
@@ -300,85 +301,31 @@ def open_run(settings, studies, out, resume, start_from, console) -> tuple[Run, 
     if start_from is not None:
         publish.copy_trained(model, start_from)
     prepare_model(model.to(accelerator.device), bf16)
-    train_data, val_data = split_data(studies, model.language, settings)
-    unread = read_films(train_data, val_data, console if main else Console(quiet=True))
-    banks = text_banks(train_data, val_data, model, settings, fresh=start_from is None)
+    prepared = prepare(settings, studies, model, console if main else Console(quiet=True), sharing)
+    if start_from is None and prepared.train_bank:
+        bank = prepared.train_bank
+        model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
     position, optimizer_state = Position(planned(settings)[0], 0, 0), None
     if saved:
         position, trained, optimizer_state = saved
         model.load_trained_state({n: t.to(accelerator.device) for n, t in trained.items()}, str(out))
-    total = sum(stage_steps(train_data, settings, n, accelerator.num_processes) for n in planned(settings))
+    total = sum(stage_steps(prepared.train, settings, n, accelerator.num_processes) for n in planned(settings))
     if main:
         publish.open_folder(out, model, settings, studies)
     header = {
         "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
-        "step": position.step, "unreadable": unread,
+        "step": position.step, "unreadable": prepared.unread,
     }  # fmt: skip
     journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console if main else None)
-    run = Run(
-        settings,
-        out,
-        model,
-        train_data,
-        val_data,
-        *banks,
-        accelerator,
-        journal,
-        bar,
-        position,
-        threading.Event(),
-        unread,
-    )
-    remember(run)
-    return run, optimizer_state
+    stop = threading.Event()
+    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop), optimizer_state
 
 
-def remember(run: Run) -> None:
-    """Compute once what never changes: what the encoder's frozen layers make of the films."""
-    chosen = run.settings.data
-    copies = chosen.augment_copies if run.train.augmented else 1
-    total = copies * len(run.train) + len(run.val)
-    if not run.model.vision.remembers or chosen.remember_gib == 0:
-        return
-    with evaluating(run.model), counting_bar("looking at every film once", total, run.bar.progress.console) as advance:
-        remember_films(run.model, run.train, copies, chosen.remember_gib, advance)
-        remember_films(run.model, run.val, 1, chosen.remember_gib, lambda done: advance(total - len(run.val) + done))
-
-
-def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Settings) -> tuple[SplitData, SplitData]:
-    train_studies = [s for s in studies.split("train") if s.report]
-    if not train_studies:
-        raise DataError(f"{studies.source} has no study with a report in its training split; nothing can be learned")
-    val_studies = [s for s in studies.split("val") if s.report]
-    return (
-        SplitData(train_studies, language.tokenizer, settings, augmented=True),
-        SplitData(val_studies, language.tokenizer, settings, augmented=False),
-    )
-
-
-def read_films(train_data: SplitData, val_data: SplitData, console: Console | None) -> list[str]:
-    """Decode all films; the ids of studies that are left out for having none that can be read."""
-    first = len(train_data)
-    with counting_bar("reading films", first + len(val_data), console) as advance:
-        return [*train_data.read_films(advance), *val_data.read_films(lambda done: advance(first + done))]
-
-
-def named(ids: list[str]) -> str:
+def named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-
-
-def text_banks(train_data, val_data, model, settings, fresh: bool) -> tuple[TextBank | None, TextBank | None]:
-    if not needs_texts(settings):
-        return None, None
-    layers = settings.model.alignment.text_layers
-    bank = TextBank.build(train_data.studies, model.language, layers)
-    if fresh:
-        model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
-    val_bank = TextBank.build(val_data.studies, model.language, layers) if len(val_data) else None
-    return bank, val_bank
 
 
 def seed_everything(seed: int, step: int) -> None:
@@ -388,19 +335,6 @@ def seed_everything(seed: int, step: int) -> None:
 def bare(optimizer) -> torch.optim.Optimizer:
     """The torch optimizer inside accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)
-
-
-@contextmanager
-def evaluating(model: MRGModel) -> Iterator[None]:
-    """Evaluation mode and fused attention for the time of a validation."""
-    model.eval()
-    prepared = model.language.model.config._attn_implementation
-    model.language.model.set_attn_implementation("sdpa")
-    try:
-        yield
-    finally:
-        model.language.model.set_attn_implementation(prepared)
-        model.train()
 
 
 @contextmanager
@@ -421,7 +355,3 @@ def catching_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def elapsed_since(start: float) -> float:
-    return time.perf_counter() - start

@@ -1,0 +1,133 @@
+"""What is made of the studies before the first step: films decoded, what the encoder's frozen layers make of them, and
+what the frozen LLM makes of the reports. None of it changes in training, so runs on the same studies can share it.
+
+In: settings, a StudySet, the model. Out: `Prepared`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from mrg_llm.errors import DataError
+from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.modeling import MRGModel
+from mrg_llm.progress import counting_bar
+from mrg_llm.settings import Settings
+from mrg_llm.studies.study import StudySet
+from mrg_llm.training.data import SplitData, TextBank
+from mrg_llm.training.memory import remember_films
+from mrg_llm.training.stages import needs_texts
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The two splits that training sees, and the texts of each (None where no stage compares images with texts, or
+    there is no validation study). unread: ids of studies that were left out, for no film of theirs can be read."""
+
+    train: SplitData
+    val: SplitData
+    train_bank: TextBank | None
+    val_bank: TextBank | None
+    unread: tuple[str, ...]
+
+
+class Sharing:
+    """Keeps what was prepared for one run, and lends it to the next where all that it depends on is the same."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Prepared] = {}
+
+    def lent(self, key: str) -> Prepared | None:
+        return self.made.get(key)
+
+    def keep(self, key: str, prepared: Prepared) -> None:
+        """Only the newest is kept: it is gigabytes."""
+        self.made = {key: prepared}
+
+
+def prepare(
+    settings: Settings, studies: StudySet, model: MRGModel, console: Console | None = None,
+    sharing: Sharing | None = None,
+) -> Prepared:  # fmt: skip
+    """Prepare a run, or take what `sharing` has. Raises DataError where nothing can be learned from these studies."""
+    key = what_it_depends_on(settings, studies, model)
+    known = sharing.lent(key) if sharing else None
+    if known:
+        return known
+    train, val = split_data(studies, model.language, settings)
+    unread = read_films(train, val, console)
+    train_bank = val_bank = None
+    if needs_texts(settings):
+        layers = settings.model.alignment.text_layers
+        train_bank = TextBank.build(train.studies, model.language, layers)
+        val_bank = TextBank.build(val.studies, model.language, layers) if len(val) else None
+    remember(settings, train, val, model, console)
+    prepared = Prepared(train, val, train_bank, val_bank, tuple(unread))
+    if sharing:
+        sharing.keep(key, prepared)
+    return prepared
+
+
+def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
+    """Everything that a preparation is a function of, as text."""
+    parts = {
+        "studies": studies.fingerprint,
+        "data": settings.data.model_dump(mode="json"),
+        "vision": settings.model.vision.model_dump(mode="json"),
+        "language": settings.model.language.model_dump(mode="json"),
+        "text_layers": settings.model.alignment.text_layers,
+        "texts": needs_texts(settings),
+        "seed": settings.train.seed,
+        "finding_weight": settings.generate.finding_weight,
+        "bf16": [str(model.language.dtype), model.vision.autocast_bf16],
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Settings) -> tuple[SplitData, SplitData]:
+    """The training and validation studies that have a report. Raises DataError where there is none to learn from."""
+    train_studies = [s for s in studies.split("train") if s.report]
+    if not train_studies:
+        raise DataError(f"{studies.source} has no study with a report in its training split; nothing can be learned")
+    val_studies = [s for s in studies.split("val") if s.report]
+    return (
+        SplitData(train_studies, language.tokenizer, settings, augmented=True),
+        SplitData(val_studies, language.tokenizer, settings, augmented=False),
+    )
+
+
+def read_films(train: SplitData, val: SplitData, console: Console | None) -> list[str]:
+    """Decode all films; the ids of studies that are left out for having none that can be read."""
+    first = len(train)
+    with counting_bar("reading films", first + len(val), console) as advance:
+        return [*train.read_films(advance), *val.read_films(lambda done: advance(first + done))]
+
+
+def remember(settings: Settings, train: SplitData, val: SplitData, model: MRGModel, console: Console | None) -> None:
+    """Compute once what never changes: what the encoder's frozen layers make of the films."""
+    chosen = settings.data
+    copies = chosen.augment_copies if train.augmented else 1
+    total = copies * len(train) + len(val)
+    if not model.vision.remembers or chosen.remember_gib == 0:
+        return
+    with evaluating(model), counting_bar("looking at every film once", total, console) as advance:
+        remember_films(model, train, copies, chosen.remember_gib, advance)
+        remember_films(model, val, 1, chosen.remember_gib, lambda done: advance(total - len(val) + done))
+
+
+@contextmanager
+def evaluating(model: MRGModel) -> Iterator[None]:
+    """Evaluation mode and fused attention for the time of a validation."""
+    model.eval()
+    prepared = model.language.model.config._attn_implementation
+    model.language.model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.language.model.set_attn_implementation(prepared)
+        model.train()
