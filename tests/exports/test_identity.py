@@ -27,8 +27,8 @@ NAMES = {  # the bytes are those of PS3.5, annexes H to K, where it has an examp
                          f"{ROMAN}={KANJI}={KANA}"),
     "ISO 2022 IR 13\\ISO 2022 IR 87": (b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J="
                                        b"\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J", f"ﾔﾏﾀﾞ^ﾀﾛｳ={KANJI}={KANA}"),
-    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf",
-                          "Hong^Gildong=洪^吉洞=홍^길동"),
+    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7="
+                          b"\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf", "Hong^Gildong=洪^吉洞=홍^길동"),
     "\\ISO 2022 IR 58": (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", "Zhang^XiaoDong=张^小东"),
 }  # fmt: skip
 

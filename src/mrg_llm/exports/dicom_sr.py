@@ -25,7 +25,11 @@ FINDINGS, IMPRESSIONS = ("59776-5", "LN", "Findings"), ("19005-8", "LN", "Impres
 FINDING, IMPRESSION = ("121071", "DCM", "Finding"), ("121073", "DCM", "Impression")
 COMMENT = ("121106", "DCM", "Comment")
 LANGUAGE = ("121049", "DCM", "Language of Content Item and Descendants")
-UNDETERMINED = ("und", "RFC5646", "Undetermined")  # a model writes what it was trained on, and nothing says what that was
+UNDETERMINED = (
+    "und",
+    "RFC5646",
+    "Undetermined",
+)  # a model writes what it was trained on, and nothing says what that was
 Code = tuple[str, str, str]
 
 

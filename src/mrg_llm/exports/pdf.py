@@ -1,7 +1,7 @@
 """A draft -> a page of PDF: what it is, whose films, the sections, the films themselves if they are given.
 
-The letters are DejaVu's, embedded (they come with matplotlib): Latin, Greek, Cyrillic. What it has no letters for, names
-in Chinese, Japanese or Korean above all, is set in the Asian fonts that every PDF viewer has at hand.
+The letters are DejaVu's, embedded (they come with matplotlib): Latin, Greek, Cyrillic. What it has none for, names in
+Chinese, Japanese or Korean above all, is left to the Asian fonts of the reader's PDF viewer.
 """
 
 from __future__ import annotations
