@@ -1,6 +1,7 @@
 """Text, JSON and Markdown exports, and what all formats share."""
 
 import json
+from datetime import datetime
 from importlib import resources
 
 import pytest
@@ -58,6 +59,15 @@ def test_sentences_are_found_by_their_full_stops():
     assert split_sentences("1. Clear lungs. 2. (3) Normal.") == ["1. Clear lungs.", "2. (3) Normal."]
     assert split_sentences("両肺は清明。心拡大なし。") == ["両肺は清明。", "心拡大なし。"]
     assert split_sentences(" \n ") == [] and split_sentences("1.") == ["1."]
+
+
+def test_no_draft_holds_control_characters():
+    one = DraftReport("Clear\x1b[2J.\x00 Normal.", "m", NOTICE, "No\x07ne.", (Sentence("Clear\x1b[2J."),))
+    assert one.findings == "Clear[2J. Normal." and one.impression == "None." and one.sentences[0].text == "Clear[2J."
+
+
+def test_a_time_without_zone_is_local():
+    assert DraftReport("Clear.", "m", NOTICE, written_at=datetime(2026, 1, 31)).written_at.tzinfo is not None
 
 
 def test_a_package_that_is_not_installed_is_one_sentence(monkeypatch):
