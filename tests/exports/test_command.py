@@ -2,6 +2,7 @@
 
 import io
 import json
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
+import mrg_llm
 from mrg_llm import runs
 from mrg_llm.cli import app
 from mrg_llm.errors import ImageError, SettingsError
+from tests.conftest import REPOSITORY
 from tests.exports.drafts import STUDY, films
 from tests.images.made import png, ramp
 
@@ -79,3 +82,14 @@ def test_films_without_identity_are_refused_before_a_model_is_loaded(loaded, tmp
         refused = CliRunner().invoke(app, ["report", str(film), "--model", "a", "--format", format, "--out", str(out)])
         assert isinstance(refused.exception, ImageError) and "pdf or fhir" in str(refused.exception)
         assert loaded == [] and not out.exists()
+
+
+def test_the_documented_python_runs(loaded, study, tmp_path, monkeypatch):
+    page = (REPOSITORY / "docs" / "exports.md").read_text().split("## In Python")[1]
+    code = textwrap.dedent("\n".join(line for line in page.splitlines() if line.startswith("    ") or not line))
+    for number, name in enumerate(("front.dcm", "lateral.dcm")):
+        (tmp_path / name).write_bytes(films()[number])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mrg_llm, "load", runs.load, raising=False)
+    exec(code, {})
+    assert pydicom.dcmread("draft.dcm").StudyInstanceUID == STUDY and len(loaded) == 1

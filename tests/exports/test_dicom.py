@@ -114,6 +114,8 @@ def test_uids_are_of_the_content_alone(format):
     series = read(render(first, format)).SeriesInstanceUID
     assert uid.startswith("2.25.") and uid.is_valid and len(uid) <= 64
     assert read(render(draft(written_at=now + timedelta(days=1)), format)).SOPInstanceUID == uid
+    surer = tuple(replace(sentence, confidence=0.5) for sentence in SENTENCES)
+    assert read(render(replace(first, sentences=surer), format)).SOPInstanceUID == uid
     others = [replace(first, findings="Clear."), replace(first, impression=None), replace(first, model="another"),
               replace(first, sentences=SENTENCES[:2]), replace(first, study=identity(film()))]  # fmt: skip
     made = [read(render(other, format)) for other in others]

@@ -36,7 +36,7 @@ Code = tuple[str, str, str]
 def as_dicom_sr(draft: DraftReport) -> bytes:
     """A DICOM file. The draft must have a study."""
     made = document(draft, BASIC_TEXT_SR, "SR", "Draft report by software")
-    made.CompletionFlag, made.CompletionFlagDescription = "PARTIAL", draft.notice
+    made.CompletionFlag, made.CompletionFlagDescription = "PARTIAL", draft.notice[:64]
     made.PreliminaryFlag, made.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     made.ReferencedPerformedProcedureStepSequence, made.PerformedProcedureCodeSequence = [], []
     made.CurrentRequestedProcedureEvidenceSequence = [evidence(known(draft))]
