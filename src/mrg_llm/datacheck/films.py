@@ -23,15 +23,18 @@ UNREADABLE_SHARE = 0.05  # of a split's films, above which training on the rest 
 MOSTLY, AT_LEAST = 0.5, 20  # share of a split's films, and how many it must have for that to mean something
 
 UNREADABLE = "films that cannot be read"
-STRANGE = "films unlike any chest film"
+STRANGE = "films unlike an ordinary chest film"
 NEGATIVE = "films that look like negatives"
 MIRRORED = "frontal films that look mirrored (heart on the image's left)"
 SAME = "films that stand in the data more than once"
 
 
 def flags_of(studies: Sequence[Study], films: Sequence[FilmFacts]) -> dict[str, tuple[FilmFacts, ...]]:
-    """Reason -> films, reasons in the order to show them, also those that concern no film."""
-    times = Counter(film.digest for film in films if film.digest)
+    """Reason -> films, the plainest first; reasons in the order to show them, also those that concern no film."""
+    places: dict[bytes, list[FilmFacts]] = defaultdict(list)
+    for film in films:
+        if film.digest:
+            places[film.digest].append(film)
 
     def projection(film: FilmFacts) -> str | None:
         return studies[film.study].views[film.view].projection
@@ -39,7 +42,7 @@ def flags_of(studies: Sequence[Study], films: Sequence[FilmFacts]) -> dict[str, 
     def those(rule: Callable[[FilmFacts, Likeness], bool]) -> tuple[FilmFacts, ...]:
         return tuple(film for film in films if film.looks is not None and rule(film, film.looks))
 
-    return {
+    found = {
         UNREADABLE: tuple(film for film in films if film.digest is None),
         "films of a shape no chest film has": those(
             lambda f, _: min(f.height, f.width) < NARROWEST * max(f.height, f.width)
@@ -60,8 +63,11 @@ def flags_of(studies: Sequence[Study], films: Sequence[FilmFacts]) -> dict[str, 
                  or (projection(f) == "lateral" and looks.frontal > VIEW_MARGIN))
         ),
         MIRRORED: those(lambda f, looks: looks.is_mirrored and projection(f) != "lateral"),
-        SAME: those(lambda f, _: times[f.digest] > 1),
+        SAME: tuple(film for same in places.values() if len(same) > 1 for film in same),
     }  # fmt: skip
+    found[STRANGE] = tuple(sorted(found[STRANGE], key=lambda film: film.looks.likeness if film.looks else 0))
+    found[MIRRORED] = tuple(sorted(found[MIRRORED], key=lambda film: film.looks.heart if film.looks else 0))
+    return found
 
 
 def film_rows(studies: Sequence[Study], films: Sequence[FilmFacts], flags: Flags) -> Iterable[Row]:

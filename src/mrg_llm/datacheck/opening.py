@@ -78,9 +78,9 @@ def facts_of(place: tuple[int, int], path: Path, read: Read) -> FilmFacts:
         return FilmFacts(*place)
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
-    return FilmFacts(
-        *place, digest.digest()[:16], *pixels.shape, float(pixels.mean()), float(pixels.std()), likeness(pixels)
-    )
+    height, width = pixels.shape
+    brightness, contrast = float(pixels.mean()), float(pixels.std())
+    return FilmFacts(*place, digest.digest()[:16], height, width, brightness, contrast, likeness(pixels))
 
 
 @contextmanager

@@ -27,8 +27,10 @@ STYLE = """
 .film img, .film .none { width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; border-radius: 6px; margin-bottom: .25rem; }
 .film .none { display: grid; place-items: center; color: #bbb; }
 .film b { font-weight: 600; overflow-wrap: anywhere; }
+.found th:last-child { text-align: left; }
 td.ids { text-align: left; white-space: normal; overflow-wrap: anywhere; color: var(--soft); font-size: .85em; }
 .found th:first-child { min-width: 12rem; }
+@media (max-width: 40rem) { .found th:last-child:not(:first-child), td.ids { display: none; } .found th:first-child { min-width: 0; } }
 .sound { background: var(--same); border-left-color: var(--same-line); }
 .stop { background: var(--extra); border-left-color: var(--extra-line); }
 """  # noqa: E501
@@ -85,7 +87,7 @@ def row_table(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         ids = ", ".join(row.examples[:SHOWN_IDS]) + (", …" if len(row.examples) > SHOWN_IDS else "")
-        weight = {"fact": "", "look": "look", "stop": "<b>stop</b>"}[row.weight if row.count else "fact"]
+        weight = {"fact": "", "look": "?", "stop": "<b>!</b>"}[row.weight if row.count else "fact"]
         lines.append(
             f"<tr><th>{text(row.what)}</th><td>{row.count:,}</td><td>{weight}</td><td class='ids'>{text(ids)}</td></tr>"
         )

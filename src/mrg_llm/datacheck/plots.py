@@ -74,6 +74,7 @@ def histogram(axis: Axes, title: str, values: Mapping[str, list[float]]) -> None
     low, high = min(every), max(every)
     if high - low < 1e-6 * max(1.0, abs(high)):  # all the same: one bar, not a tenth of a bar
         low, high = low - 0.5, high + 0.5
+        axis.set_xticks([every[0]])
     axis.hist(list(values.values()), bins=30, range=(low, high), stacked=True, color=[colour(s) for s in values])
 
 
@@ -99,11 +100,11 @@ def svg(draw: Callable[[Any], None], title: str, size: tuple[float, float], rows
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    styles = {
+    styles: dict[Any, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif", "text.color": INK,
         "axes.labelcolor": SOFT, "xtick.color": SOFT, "ytick.color": SOFT, "axes.edgecolor": LINE,
         "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.axisbelow": True,
-        "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
+        "figure.constrained_layout.hspace": 0.06, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
     }  # fmt: skip
     stream = io.StringIO()
     with matplotlib.rc_context(styles):

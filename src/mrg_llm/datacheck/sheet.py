@@ -7,7 +7,8 @@ import html
 import io
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -25,10 +26,12 @@ SIDE_PX = 144
 Picture = Callable[[FilmFacts], str]
 
 
-def contact_sheet(studies: Sequence[Study], films: Sequence[FilmFacts], flags: Flags, seed: int, read: Read | None):
+def contact_sheet(
+    studies: Sequence[Study], films: Sequence[FilmFacts], flags: Flags, seed: int, read: Read | None
+) -> str:
     """HTML: flagged films by reason, then the sample. Opens only the films it shows."""
-    with nullcontext() if read else Sandbox() as box:
-        reader = read or box.read
+    with ExitStack() as stack:
+        reader = read or stack.enter_context(Sandbox()).read
 
         def picture(film: FilmFacts) -> str:
             return thumbnail(studies[film.study].views[film.view].path, reader)
@@ -38,11 +41,12 @@ def contact_sheet(studies: Sequence[Study], films: Sequence[FilmFacts], flags: F
             if flagged:
                 shown = flagged[:MOST_A_REASON]
                 more = f", the first {len(shown)}" if len(shown) < len(flagged) else ""
-                head = f"<h3>{html.escape(sentence(reason))} <small>{len(flagged):,}{more}</small></h3>"
-                blocks.append(head + grid(studies, shown, picture, flags))
+                blocks.append(f"<h3>{html.escape(sentence(reason))} <small>{len(flagged):,}{more}</small></h3>")
+                blocks.append(grid(studies, shown, picture))
         drawn = sample(films, seed)
-        head = f"<h3>Drawn at random <small>{len(drawn)} of {len(films):,}, seed {seed}</small></h3>"
-        return "".join(blocks) + head + grid(studies, drawn, picture, flags)
+        blocks.append(f"<h3>Drawn at random <small>{len(drawn)} of {len(films):,}, seed {seed}</small></h3>")
+        blocks.append(grid(studies, drawn, picture))
+        return "".join(blocks)
 
 
 def sample(films: Sequence[FilmFacts], seed: int) -> list[FilmFacts]:
@@ -52,12 +56,12 @@ def sample(films: Sequence[FilmFacts], seed: int) -> list[FilmFacts]:
     return [readable[i] for i in sorted(chosen)]
 
 
-def grid(studies: Sequence[Study], films: Iterable[FilmFacts], picture: Picture, flags: Flags) -> str:
-    return f'<div class="sheet">{"".join(card(studies, film, picture(film), flags) for film in films)}</div>'
+def grid(studies: Sequence[Study], films: Iterable[FilmFacts], picture: Picture) -> str:
+    return f'<div class="sheet">{"".join(card(studies, film, picture(film)) for film in films)}</div>'
 
 
-def card(studies: Sequence[Study], film: FilmFacts, source: str, flags: Flags) -> str:
-    """A thumbnail, its name, what is known and what is odd about it."""
+def card(studies: Sequence[Study], film: FilmFacts, source: str) -> str:
+    """A thumbnail, its name, and what it looks like."""
     name = html.escape(name_of(studies, film))
     shown = f'<img src="{source}" alt="film {name}">' if source else '<div class="none">cannot be read</div>'
     facts = [studies[film.study].split or "no split"]
@@ -70,7 +74,7 @@ def card(studies: Sequence[Study], film: FilmFacts, source: str, flags: Flags) -
     return f'<div class="film">{shown}<b>{name}</b><small>{html.escape(" · ".join(facts))}</small></div>'
 
 
-def thumbnail(path, read: Read) -> str:
+def thumbnail(path: Path, read: Read) -> str:
     """A JPEG as a data URL, aspect kept; empty where the film cannot be read (any more)."""
     try:
         pixels = read(path).pixels
