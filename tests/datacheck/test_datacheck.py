@@ -11,7 +11,18 @@ import pytest
 from PIL import Image
 
 from mrg_llm.datacheck import check_data, write_rows
-from mrg_llm.datacheck.films import MIRRORED, NEGATIVE, SAME, STRANGE, UNREADABLE
+from mrg_llm.datacheck.flags import (
+    BLANK,
+    MIRRORED,
+    NEGATIVE,
+    OTHER_VIEW,
+    SAME,
+    SHAPE,
+    SMALL,
+    STRANGE,
+    TURNED,
+    UNREADABLE,
+)
 from mrg_llm.datacheck.labels import count_labels
 from mrg_llm.datacheck.opening import in_order
 from mrg_llm.errors import ImageError, ResourceError
@@ -71,14 +82,14 @@ def test_sound_data():
     ("view", "projection", "what"),
     [
         ("bad-1", None, UNREADABLE),
-        ("long-1", None, "films of a shape no chest film has"),
-        ("tiny-1", None, "films under 64 pixels a side"),
-        ("blank-1", None, "blank films"),
+        ("long-1", None, SHAPE),
+        ("tiny-1", None, SMALL),
+        ("blank-1", None, BLANK),
         ("noise-1", None, STRANGE),
         ("negative-1", None, NEGATIVE),
-        ("lying-1", None, "films that lie on their side or upside down"),
+        ("lying-1", None, TURNED),
         ("mirror-1", "frontal", MIRRORED),
-        ("plain-1", "lateral", "films that look like another view than the data says"),
+        ("plain-1", "lateral", OTHER_VIEW),
     ],
 )
 def test_one_odd_film_among_many_is_worth_a_look_and_is_flagged_for_what_it_is(view, projection, what):
@@ -95,9 +106,9 @@ def test_one_odd_film_among_many_is_worth_a_look_and_is_flagged_for_what_it_is(v
          ("train",)),
         ([*many("plain"), study("x", "val", views=("bad-1",))], "splits with over 5% of their films unreadable",
          ("val",)),
-        (many("noise"), "splits that are mostly no chest films", ("train",)),
-        (many("negative"), "splits that are mostly negatives", ("train",)),
-        ([*many("plain"), *many("mirror", "test")], "splits whose frontal films are mostly mirrored", ("test",)),
+        (many("noise"), f"splits with a majority of {STRANGE}", ("train",)),
+        (many("negative"), f"splits with a majority of {NEGATIVE}", ("train",)),
+        ([*many("plain"), *many("mirror", "test")], f"splits with a majority of {MIRRORED}", ("test",)),
         ([study("a", views=("x",)), study("b", "test", views=("x",))],
          "val and test studies with a film that stands in train", ("b",)),
     ],
@@ -150,7 +161,7 @@ def test_films_are_decoded_apart_and_progress_counts_films(tiny_studies):
     seen = []
     result = check_data(tiny_studies, workers=2, progress=seen.append)
     assert seen == list(range(1, 19)) and result.found["different films"].count == 18
-    assert result.found["splits that are mostly no chest films"].count == 0  # noise, but under 20 films a split
+    assert result.found[f"splits with a majority of {STRANGE}"].count == 0  # noise, but under 20 films a split
     assert result.found[STRANGE].count == 18
 
 
@@ -176,5 +187,5 @@ def test_the_development_copy(shared_data):
     missing = result["image file missing, study kept with its other views"]
     assert missing.examples == ("CXR2084_IM-0715-1001", "CXR3809_IM-1919")
     assert result["studies that hold the same film twice"].examples == ("CXR3245_IM-1537",)
-    turned = result["films that lie on their side or upside down"].examples
+    turned = result[TURNED].examples
     assert set(turned) == {"CXR2146_IM-0766[0]", "CXR1285_IM-0188[0]"}

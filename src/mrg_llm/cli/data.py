@@ -108,9 +108,10 @@ def data_check(
     """Open every film in a separate process and look for what would spoil a training; then the exit code is 2."""
     from rich.console import Console
 
-    from mrg_llm.datacheck import check_data, write_rows
+    from mrg_llm.datacheck import check_data, refuse_unwritable, write_rows
     from mrg_llm.errors import DataError
 
+    refuse_unwritable(html, rows)
     studies = open_data(data, split_by=split_by)
     with counting_bar("films", sum(len(study.views) for study in studies), Console(stderr=True)) as advance:
         checked = check_data(studies, workers=workers, progress=advance)

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrg_llm.datacheck.films import Flags, film_rows, flags_of
+from mrg_llm.datacheck.films import film_rows
+from mrg_llm.datacheck.flags import Flags, flags_of
 from mrg_llm.datacheck.labels import LabelCounts, count_labels, label_rows
 from mrg_llm.datacheck.opening import FilmFacts, Read, look_at_films
+from mrg_llm.errors import ResourceError
 from mrg_llm.scoring.outputs import write_whole
 from mrg_llm.studies.check import DataCheck, describe
 from mrg_llm.studies.study import StudySet
 
-__all__ = ["Checked", "check_data", "write_rows"]
+__all__ = ["Checked", "check_data", "refuse_unwritable", "write_rows"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ def check_data(
     known = describe(studies)
     rows = (*known.rows, *label_rows(labels), *film_rows(studies.studies, films, flags))
     return Checked(studies, DataCheck(known.source, rows, known.learnable), films, flags, labels)
+
+
+def refuse_unwritable(*paths: Path | None) -> None:
+    """Before hours are spent on films. Raises ResourceError for a file in a folder that is not there."""
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ResourceError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
 
 
 def write_rows(found: DataCheck, path: Path) -> None:

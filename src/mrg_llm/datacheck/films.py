@@ -1,73 +1,32 @@
-"""Facts of films -> flags (which film, for which reason) and rows of the table.
+"""Facts and flags of films -> rows of the table.
 
 A single odd film is worth a look: training lives with it, or leaves its study out and says so. What forbids training is
-a leak (a held-out film that stands in train) and a split that is mostly wrong. docs/data.md explains every row.
+a leak (a held-out film that stands in train), a split that lost many of its films, and one that is mostly odd.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
+from mrg_llm.datacheck.flags import (
+    BLANK,
+    MIRRORED,
+    NEGATIVE,
+    OTHER_VIEW,
+    SHAPE,
+    STRANGE,
+    TURNED,
+    UNREADABLE,
+    Flags,
+    name_of,
+)
 from mrg_llm.datacheck.opening import FilmFacts
-from mrg_llm.images.likeness import VIEW_MARGIN, Likeness
 from mrg_llm.studies.check import Row, grouped, held_out, repeated, row
 from mrg_llm.studies.study import Study
 
-Flags = Mapping[str, tuple[FilmFacts, ...]]
-
-NARROWEST = 0.2  # a film's shorter side over its longer one; the longest detectors are 0.4
-SMALLEST_PX = 64  # of the shorter side: no reader would read such a film
-FLATTEST = 0.02  # contrast; a blank exposure has less
 UNREADABLE_SHARE = 0.05  # of a split's films, above which training on the rest is another data set
-MOSTLY, AT_LEAST = 0.5, 20  # share of a split's films, and how many it must have for that to mean something
-
-UNREADABLE = "films that cannot be read"
-STRANGE = "films unlike an ordinary chest film"
-NEGATIVE = "films that look like negatives"
-MIRRORED = "frontal films that look mirrored (heart on the image's left)"
-SAME = "films that stand in the data more than once"
-
-
-def flags_of(studies: Sequence[Study], films: Sequence[FilmFacts]) -> dict[str, tuple[FilmFacts, ...]]:
-    """Reason -> films, the plainest first; reasons in the order to show them, also those that concern no film."""
-    places: dict[bytes, list[FilmFacts]] = defaultdict(list)
-    for film in films:
-        if film.digest:
-            places[film.digest].append(film)
-
-    def projection(film: FilmFacts) -> str | None:
-        return studies[film.study].views[film.view].projection
-
-    def those(rule: Callable[[FilmFacts, Likeness], bool]) -> tuple[FilmFacts, ...]:
-        return tuple(film for film in films if film.looks is not None and rule(film, film.looks))
-
-    found = {
-        UNREADABLE: tuple(film for film in films if film.digest is None),
-        "films of a shape no chest film has": those(
-            lambda f, _: min(f.height, f.width) < NARROWEST * max(f.height, f.width)
-        ),
-        f"films under {SMALLEST_PX} pixels a side": those(lambda f, _: min(f.height, f.width) < SMALLEST_PX),
-        "blank films": those(lambda f, _: f.contrast < FLATTEST),
-        STRANGE: those(
-            lambda f, looks: not looks.is_chest and looks.posture == "upright" and f.contrast >= FLATTEST
-        ),
-        NEGATIVE: those(lambda f, looks: looks.posture == "negative" and f.contrast >= FLATTEST),
-        "films that lie on their side or upside down": those(
-            lambda _, looks: looks.posture in ("on its side", "upside down")
-        ),
-        "films that look like another view than the data says": those(
-            lambda f, looks: looks.is_chest
-            and looks.posture == "upright"
-            and ((projection(f) == "frontal" and looks.frontal < -VIEW_MARGIN)
-                 or (projection(f) == "lateral" and looks.frontal > VIEW_MARGIN))
-        ),
-        MIRRORED: those(lambda f, looks: looks.is_mirrored and projection(f) != "lateral"),
-        SAME: tuple(film for same in places.values() if len(same) > 1 for film in same),
-    }  # fmt: skip
-    found[STRANGE] = tuple(sorted(found[STRANGE], key=lambda film: film.looks.likeness if film.looks else 0))
-    found[MIRRORED] = tuple(sorted(found[MIRRORED], key=lambda film: film.looks.heart if film.looks else 0))
-    return found
+MAJORITY, AT_LEAST = 0.5, 20  # share of a split's films, and how many it must have for that to mean something
 
 
 def film_rows(studies: Sequence[Study], films: Sequence[FilmFacts], flags: Flags) -> Iterable[Row]:
@@ -75,19 +34,14 @@ def film_rows(studies: Sequence[Study], films: Sequence[FilmFacts], flags: Flags
     for reason, flagged in flags.items():
         yield row(reason, [name_of(studies, film) for film in flagged], "look")
     lost = shares(studies, films, flags[UNREADABLE])
-    yield row(
-        f"splits with over {UNREADABLE_SHARE:.0%} of their films unreadable",
-        [name for name, (part, _) in lost.items() if part > UNREADABLE_SHARE], "stop",
-    )  # fmt: skip
-    frontal = [film for film in films if film.looks and film.looks.is_chest and film.looks.is_frontal]
+    without = [split for split, (share, _) in lost.items() if share > UNREADABLE_SHARE]
+    yield row(f"splits with over {UNREADABLE_SHARE:.0%} of their films unreadable", without, "stop")
     readable = [film for film in films if film.looks]
-    for what, of, flagged in (
-        ("splits that are mostly no chest films", readable, flags[STRANGE]),
-        ("splits that are mostly negatives", readable, flags[NEGATIVE]),
-        ("splits whose frontal films are mostly mirrored", frontal, flags[MIRRORED]),
-    ):
-        found = shares(studies, of, flagged)
-        yield row(what, [name for name, (part, n) in found.items() if part > MOSTLY and n >= AT_LEAST], "stop")
+    frontal = [film for film in readable if film.looks and film.looks.is_chest and film.looks.is_frontal]
+    for reason in (SHAPE, BLANK, STRANGE, NEGATIVE, TURNED, OTHER_VIEW, MIRRORED):
+        found = shares(studies, frontal if reason == MIRRORED else readable, flags[reason])
+        mostly = [split for split, (share, count) in found.items() if share > MAJORITY and count >= AT_LEAST]
+        yield row(f"splits with a majority of {reason}", mostly, "stop")
     yield from duplicates(studies, films)
     yield from views(studies, films)
 
@@ -126,12 +80,6 @@ def shares(
     studies: Sequence[Study], films: Iterable[FilmFacts], flagged: Iterable[FilmFacts]
 ) -> dict[str, tuple[float, int]]:
     """Split -> (share of its films that are flagged, number of its films)."""
-    of: dict[str, int] = defaultdict(int)
-    for film in films:
-        of[studies[film.study].split or "no split"] += 1
+    of = Counter(studies[film.study].split or "no split" for film in films)
     parts = Counter(studies[film.study].split or "no split" for film in flagged)
     return {name: (parts[name] / count, count) for name, count in of.items()}
-
-
-def name_of(studies: Sequence[Study], film: FilmFacts) -> str:
-    return f"{studies[film.study].id}[{film.view}]"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mrg_llm.datacheck.films import Flags, name_of
+from mrg_llm.datacheck.flags import Flags, name_of
 from mrg_llm.datacheck.opening import FilmFacts, Read
 from mrg_llm.errors import ImageError
 from mrg_llm.images.sandbox import Sandbox
