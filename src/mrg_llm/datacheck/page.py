@@ -21,6 +21,8 @@ from mrg_llm.scoring.page import NOTICE, section, table, text
 from mrg_llm.studies.check import Row
 
 CARE = "This page holds films and ids of studies: treat it like the data."
+ERRS = """<p class="note">What is told from pixels errs: of ordinary films, one to three in a hundred are flagged, and
+one mirrored film in four is missed (measured on IU X-ray; docs/data.md). R and L are not read: look.</p>"""
 STYLE = """
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.4rem, 1fr)); gap: .8rem .7rem; margin: .4rem 0 1.4rem; }
 .film { display: flex; flex-direction: column; font-size: .78rem; line-height: 1.35; min-width: 0; break-inside: avoid; }
@@ -52,7 +54,7 @@ def render_page(checked: Checked, seed: int = 0, read: Read | None = None) -> st
         section("What is worth a look", row_table([row for row in found.rows if row.weight != "fact" and row.count])),
         section("Films, reports and views", histograms(studies, checked.films)),
         section("Labels", label_bars(checked.labels) + label_table(checked)),
-        section("The films", contact_sheet(studies, checked.films, checked.flags, seed, read)),
+        section("The films", ERRS + contact_sheet(studies, checked.films, checked.flags, seed, read)),
         section("Everything that was counted", row_table(found.rows)),
     )
     return f"""<!DOCTYPE html>

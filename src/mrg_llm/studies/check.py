@@ -53,7 +53,10 @@ class DataCheck:
     def verdict(self) -> str:
         """One sentence."""
         if self.ok and not self.learnable:
-            return f"{self.source} has no training split: nothing can be learned from it (--split-by seed deals one)"
+            return (
+                f"{self.source} has no training split: nothing can be learned from it; where it holds reports, "
+                "--split-by seed deals one"
+            )
         if self.ok:
             return f"{self.source} can be trained on; rows with ? are worth a look"
         return f"{self.source} should not be trained on: {'; '.join(f'{r.what} ({r.count:,})' for r in self.faults)}"
