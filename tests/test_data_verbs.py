@@ -118,3 +118,21 @@ def test_data_of_another_place_keep_their_own_splits(tmp_path, table):
     assert reading(tmp_path, same) == {"split_by": "seed:1", "sections": "findings"}
     assert reading(tmp_path, same, "seed:2")["split_by"] == "seed:2"
     assert reading(tmp_path / "no-run", same) == {"split_by": None, "sections": "findings"}
+
+
+def test_a_check_writes_its_page_and_its_rows_and_ends_with_2_where_training_would_be_wrong(mrg, tmp_path, table):  # noqa: F811
+    page, rows, sound = tmp_path / "page.html", tmp_path / "rows.json", tmp_path / "sound" / "studies.csv"
+    mrg("data", "init", "--out", sound)
+    code, out, err = mrg("data", "check", f"table:{sound}", "--html", page, "--json", rows, "--workers", 1)
+    assert code == 0 and "5  different films" in out and "treat it like the data" in err
+    assert json.loads(rows.read_text())["ok"] is True and "<!DOCTYPE html>" in page.read_text()
+    refused(mrg("data", "check", f"table:{sound}", "--html", tmp_path / "absent" / "page.html"), "absent", "no folder")
+
+    header, *lines = table.read_text().splitlines()
+    lines = [f"{line},{'train' if n else 'test'}" for n, line in enumerate(lines)]  # all noise, and so not to train on
+    table.write_text("\n".join([f"{header},split", *lines]))
+    result = mrg("data", "check", f"table:{table}", "--html", page, "--json", rows)
+    refused(result, "should not be trained on", "majority of films unlike")
+    assert json.loads(rows.read_text())["ok"] is False and "should not be trained on" in page.read_text()
+    code, out, _ = mrg("data", "info", f"table:{table}")
+    assert code == 0 and "unlike" not in out

@@ -97,17 +97,30 @@ def data_import(
 
 
 @app.command("check")
-def data_check(data: Annotated[str, typer.Argument(help="KIND:ROOT")], split_by: SplitBy = None) -> None:
+def data_check(
+    data: Annotated[str, typer.Argument(help="KIND:ROOT")],
+    split_by: SplitBy = None,
+    html: Annotated[Path | None, typer.Option("--html", help="a page with histograms and films")] = None,
+    rows: Annotated[Path | None, typer.Option("--json", help="the rows, for scripts")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="films at a time; as many as cores, at most 4")] = None,
+    seed: Annotated[int, typer.Option(help="of the films drawn for the page")] = 0,
+) -> None:
     """Open every film in a separate process and look for what would spoil a training; then the exit code is 2."""
     from rich.console import Console
 
+    from mrg_llm.datacheck import check_data, refuse_unwritable, write_rows
     from mrg_llm.errors import DataError
-    from mrg_llm.images.sandbox import read_film_untrusted
-    from mrg_llm.studies.check import check as check_studies
 
+    refuse_unwritable(html, rows)
     studies = open_data(data, split_by=split_by)
-    with counting_bar("studies", len(studies), Console(stderr=True)) as advance:
-        found = check_studies(studies, read_film_untrusted, advance)
-    typer.echo(found)
-    if not found.ok:
-        raise DataError(found.verdict)
+    with counting_bar("films", sum(len(study.views) for study in studies), Console(stderr=True)) as advance:
+        checked = check_data(studies, workers=workers, progress=advance)
+    typer.echo(checked.found)
+    if rows:
+        write_rows(checked.found, rows)
+    if html:
+        from mrg_llm.datacheck.page import CARE, write_page
+
+        typer.echo(f"page: {write_page(checked, html, seed)}. {CARE}", err=True)
+    if not checked.found.ok:
+        raise DataError(checked.found.verdict)

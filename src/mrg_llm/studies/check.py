@@ -1,34 +1,18 @@
-"""What a data set holds, and what is wrong with it: `StudySet` -> rows to print and a verdict.
+"""What a data set holds, and what is wrong with its texts and tables: `StudySet` -> rows to print and a verdict.
 
-`describe` looks at texts and tables only. `check` opens every film as well, with the reader it is given, so that this
-side of the house needs none.
+Opens no film. `mrg_llm.datacheck` does, and adds its rows to these.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
-
-from mrg_llm.errors import ImageError
 from mrg_llm.studies.study import Study, StudySet
 
 Weight = Literal["fact", "look", "stop"]
-
-NARROWEST = 0.2  # a film's shorter side over its longer one; the longest detectors are 0.4
-FLATTEST = 0.02  # standard deviation of a film in 0..1; a blank exposure has less
-
-
-class Pixels(Protocol):
-    """What a reader of films gives: `pixels` (H, W) in 0..1."""
-
-    @property
-    def pixels(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -50,10 +34,11 @@ class Row:
 
 @dataclass(frozen=True)
 class DataCheck:
-    """The rows of a check, in the order to print them."""
+    """The rows of a check, in the order to print them. learnable: training studies that have a report."""
 
     source: str
     rows: tuple[Row, ...]
+    learnable: int
 
     @property
     def faults(self) -> tuple[Row, ...]:
@@ -67,6 +52,11 @@ class DataCheck:
     @property
     def verdict(self) -> str:
         """One sentence."""
+        if self.ok and not self.learnable:
+            return (
+                f"{self.source} has no training split: nothing can be learned from it; where it holds reports, "
+                "--split-by seed deals one"
+            )
         if self.ok:
             return f"{self.source} can be trained on; rows with ? are worth a look"
         return f"{self.source} should not be trained on: {'; '.join(f'{r.what} ({r.count:,})' for r in self.faults)}"
@@ -80,19 +70,8 @@ class DataCheck:
 
 def describe(studies: StudySet) -> DataCheck:
     """Counts of studies, views and reports. Opens no image."""
-    return DataCheck(studies.source, (*counts(studies), *reader_notes(studies), *texts(studies.studies)))
-
-
-def check(
-    studies: StudySet, read: Callable[[Path], Pixels], progress: Callable[[int], None] = lambda done: None
-) -> DataCheck:
-    """`describe`, and every film opened: unreadable, blank, oddly shaped and repeated ones.
-
-    read: gives a film or raises ImageError (mrg_llm.images.read_film, or read_film_untrusted). progress: told how many
-    studies are done.
-    """
-    known = describe(studies)
-    return DataCheck(known.source, (*known.rows, *films(studies.studies, read, progress)))
+    learnable = sum(bool((study.report or "").strip()) for study in studies.split("train"))
+    return DataCheck(studies.source, (*counts(studies), *reader_notes(studies), *texts(studies.studies)), learnable)
 
 
 def counts(studies: StudySet) -> Iterable[Row]:
@@ -121,46 +100,18 @@ def reader_notes(studies: StudySet) -> Iterable[Row]:
 
 def texts(studies: Sequence[Study]) -> Iterable[Row]:
     """Empty reports, and reports that are the same but for case and spaces."""
-    empty = [study.id for study in studies if not (study.report or "").strip()]
-    yield row("studies without a report", empty, "look")
-    in_training = [study.id for study in studies if study.split == "train" and not (study.report or "").strip()]
-    yield row("training studies without a report", in_training, "stop")
+    without = [study for study in studies if not (study.report or "").strip()]
+    yield row("studies without a report", [study.id for study in without], "look")
+    unlearnable = [study.id for study in without if study.split == "train"]
+    yield row("training studies without a report, left out of training", unlearnable, "look")
+    in_training = sum(study.split == "train" for study in studies)
+    nothing = unlearnable if len(unlearnable) == in_training else []
+    yield row("studies of a training split that has no report at all", nothing, "stop")
     groups = grouped((" ".join((study.report or "").lower().split()), study) for study in studies)
     groups.pop("", None)
     yield Row("different reports", len(groups))
     yield row("studies whose report another study has, word for word", repeated(groups), "look")
     yield row("val and test studies whose report stands in train", held_out(groups), "look")
-
-
-def films(studies: Sequence[Study], read: Callable[[Path], Pixels], progress: Callable[[int], None]) -> Iterable[Row]:
-    """Opens one film after the other and keeps only its hash."""
-    unreadable: list[str] = []
-    blank: list[str] = []
-    odd: list[str] = []
-    hashes: list[tuple[bytes, Study]] = []
-    for done, study in enumerate(studies, start=1):
-        for number, view in enumerate(study.views):
-            name = f"{study.id}[{number}]"
-            try:
-                pixels = read(view.path).pixels
-            except ImageError:
-                unreadable.append(name)
-                continue
-            if min(pixels.shape) < NARROWEST * max(pixels.shape):
-                odd.append(name)
-            if pixels.std() < FLATTEST:
-                blank.append(name)
-            hashes.append((hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest(), study))
-        progress(done)
-    groups = grouped(hashes)
-    yield row("films that cannot be read", unreadable, "stop")
-    yield row("films of a shape no chest film has", odd, "look")
-    yield row("blank films", blank, "look")
-    yield Row("different films", len(groups))
-    within = [ids[0].id for ids in groups.values() if len({s.id for s in ids}) < len(ids)]
-    yield row("studies that hold the same film twice", within, "look")
-    yield row("studies that share a film with another study", repeated(groups), "look")
-    yield row("val and test studies with a film that stands in train", held_out(groups), "stop")
 
 
 def row(what: str, ids: Sequence[str], weight: Weight) -> Row:
