@@ -19,8 +19,9 @@ class FakeFilm:
     pixels: np.ndarray
 
 
-def read(path: Path) -> FakeFilm:
-    """A film that is a function of its name; "bad", "blank" and "long" are what they say."""
+def read(view: View) -> FakeFilm:
+    """A film that is a function of its file's name; "bad", "blank" and "long" are what they say."""
+    path = view.path
     if path.name == "bad":
         raise ImageError("bad")
     seed = int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4])

@@ -10,13 +10,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
 from mrg_llm.errors import ImageError
-from mrg_llm.studies.study import Study, StudySet
+from mrg_llm.studies.study import Study, StudySet, View
 
 Weight = Literal["fact", "look", "stop"]
 
@@ -84,11 +83,11 @@ def describe(studies: StudySet) -> DataCheck:
 
 
 def check(
-    studies: StudySet, read: Callable[[Path], Pixels], progress: Callable[[int], None] = lambda done: None
+    studies: StudySet, read: Callable[[View], Pixels], progress: Callable[[int], None] = lambda done: None
 ) -> DataCheck:
     """`describe`, and every film opened: unreadable, blank, oddly shaped and repeated ones.
 
-    read: gives a film or raises ImageError (mrg_llm.images.read_film, or read_film_untrusted). progress: told how many
+    read: gives a view's film or raises ImageError (mrg_llm.films.film_of). progress: told how many
     studies are done.
     """
     known = describe(studies)
@@ -132,7 +131,7 @@ def texts(studies: Sequence[Study]) -> Iterable[Row]:
     yield row("val and test studies whose report stands in train", held_out(groups), "look")
 
 
-def films(studies: Sequence[Study], read: Callable[[Path], Pixels], progress: Callable[[int], None]) -> Iterable[Row]:
+def films(studies: Sequence[Study], read: Callable[[View], Pixels], progress: Callable[[int], None]) -> Iterable[Row]:
     """Opens one film after the other and keeps only its hash."""
     unreadable: list[str] = []
     blank: list[str] = []
@@ -142,7 +141,7 @@ def films(studies: Sequence[Study], read: Callable[[Path], Pixels], progress: Ca
         for number, view in enumerate(study.views):
             name = f"{study.id}[{number}]"
             try:
-                pixels = read(view.path).pixels
+                pixels = read(view).pixels
             except ImageError:
                 unreadable.append(name)
                 continue
