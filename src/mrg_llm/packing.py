@@ -63,7 +63,7 @@ def plan(out: Path, studies: StudySet, recipe: Recipe) -> Plan:
     place = next(path for path in (out, *out.absolute().parents) if path.exists())
     return Plan(
         len(studies), views, done, -(-left // recipe.films_per_shard), left * recipe.side_px**2,
-        shutil.disk_usage(place).free,
+        shutil.disk_usage(place).free + sum(path.stat().st_size for path in out.glob(".*.partial")),  # of a kill
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrg_llm.errors import ImageError
-from mrg_llm.images import read_film
+from mrg_llm.films import film_of
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.check import check, describe
 from mrg_llm.studies.study import Note, Study, StudySet, View
@@ -92,7 +92,7 @@ def test_describe_opens_nothing_and_shows_the_readers_notes():
 
 def test_the_development_copy(shared_data):
     """Figures of the copy for development; they change only if it does."""
-    result = check(open_studies(f"iu-xray:{shared_data / 'iu_xray'}"), read_film)
+    result = check(open_studies(f"iu-xray:{shared_data / 'iu_xray'}"), film_of)
     missing = result["image file missing, study kept with its other views"]
     assert missing.examples == ("CXR2084_IM-0715-1001", "CXR3809_IM-1919")
     assert result["films that cannot be read"].count == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from mrg_llm.errors import DataError, ResourceError
-from mrg_llm.images import read_film
+from mrg_llm.films import film_of
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.check import check
 from mrg_llm.studies.columns import COLUMNS
@@ -18,7 +18,7 @@ def test_it_can_be_read_checked_and_shows_everything(tmp_path, name):
     assert [len(s.views) for s in studies] == [2, 1, 2] and studies.studies[2].report is None
     first = studies.studies[0]
     assert all((first.report, first.impression, first.indication, first.comparison, first.patient, first.labels))
-    assert check(studies, read_film).ok
+    assert check(studies, film_of).ok
     readme = (tmp_path / "new" / "README.md").read_text()
     assert all(f"| `{column.name}`" in readme and column.about in readme for column in COLUMNS)
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(["README.md", "films", name])

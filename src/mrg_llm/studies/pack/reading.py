@@ -1,7 +1,8 @@
 """`pack:FOLDER` -> `StudySet`, without opening a film; and a film's square, when it is needed.
 
-A square is read with one plain read, not through a memory map: as quick, and a shard that was cut short or a disk that
-fails is an error with a sentence instead of the end of the process.
+A square is read with one plain read. A memory map would save some 40 microseconds of a film, of the 500 that averaging
+it to another side takes; but a shard that is cut short, or a disk that fails, would end the process by a signal, and
+here it is a sentence.
 """
 
 from __future__ import annotations

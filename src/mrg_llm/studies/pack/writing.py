@@ -72,7 +72,7 @@ def new_shards(
             shards.append(shard.close())
     finally:
         if shard:
-            shard.file.close()
+            shard.drop()
     return shards
 
 
@@ -116,6 +116,11 @@ class OpenShard:
         self.sha256.update(data)
         self.films += 1
         return {"shard": self.number, "film": self.films - 1, "rows": square.rows, "columns": square.columns}
+
+    def drop(self) -> None:
+        """Whatever stops a packing short of a kill leaves no half shard on a disk that may be full."""
+        aside_of(self.path).unlink(missing_ok=True)
+        self.file.close()
 
     def close(self) -> Shard:
         """Make it count."""
