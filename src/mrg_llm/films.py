@@ -49,11 +49,11 @@ def refuse_other_squares(studies: Sequence[Study], side_px: int, fit: str) -> No
     for pack, packed_px, packed_fit in packs:
         if packed_px < side_px:
             raise DataError(
-                f"{pack} holds films of {packed_px} px a side, and the model looks at {side_px} px; pack the data "
-                f"again with --side-px {side_px}, or use the films' files"
+                f"{pack} holds films of {packed_px} px a side, and squares of {side_px} px are asked for; pack the "
+                f"data again with --side-px {side_px}, or use the films' files"
             )
         if packed_fit == "squash" != fit:
             raise DataError(
-                f"{pack} holds films squashed into squares, and the model wants them with fit {fit!r}; pack the data "
+                f"{pack} holds films squashed into squares, and fit {fit!r} is asked for; pack the data "
                 f"again with --fit {fit}, or use the films' files"
             )

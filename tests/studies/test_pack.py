@@ -126,7 +126,7 @@ def test_a_model_that_needs_more_than_a_pack_has(tmp_path):
     packed(tmp_path / "pack", made(1))
     studies = open_studies(f"pack:{tmp_path / 'pack'}").studies
     refuse_other_squares(studies, SIDE, "squash")
-    with pytest.raises(DataError, match=r"16 px a side, and the model looks at 32 px; pack .* --side-px 32"):
+    with pytest.raises(DataError, match=r"16 px a side, and squares of 32 px are asked for; pack .* --side-px 32"):
         refuse_other_squares(studies, 32, "squash")
     with pytest.raises(DataError, match=r"squashed .* --fit pad"):
         refuse_other_squares(studies, SIDE, "pad")
