@@ -7,13 +7,23 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counting_bar(title: str, total: int | None, console) -> Iterator[Callable[[int], None]]:
-    """A context that gives a function (done) -> None moving a bar on the rich console."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def counting_bar(
+    title: str, total: int | None, console, unit: str | None = None, first: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """A context that gives a function (done) -> None moving a bar on the rich console.
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    unit: "films" shows how many a second. first: what was done before this bar, and says nothing about speed.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
+
+    columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), *([Rate()] if unit else []), TimeRemainingColumn()]
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(title, total=total, completed=first)
         yield lambda done: progress.update(task, completed=done)
 
 

@@ -140,16 +140,15 @@ def thumbnails(study: Study, side_px: int = 200) -> list[bytes]:
 
     from PIL import Image
 
-    from mrg_llm.images.pixels import to_square_uint8
-    from mrg_llm.images.sandbox import read_film_untrusted
+    from mrg_llm.films import read_view
 
     pictures = []
     for view in study.views:
         stream = io.BytesIO()
         try:
-            film = read_film_untrusted(view.path)
+            film = read_view(view, side_px, "squash")
         except ImageError:
             continue
-        Image.fromarray(to_square_uint8(film, side_px)).save(stream, "JPEG", quality=80)
+        Image.fromarray(film).save(stream, "JPEG", quality=80)
         pictures.append(stream.getvalue())
     return pictures

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrg_llm.studies import READERS, open_studies
+from mrg_llm.packing import Recipe, pack
+from mrg_llm.studies import READERS, StudySet, open_studies
 from mrg_llm.studies.phantom import write_phantoms
 from tests.images.made import dicom
 from tests.studies.mimic_tree import cases, rows_of, write_films, write_reports, write_table
@@ -100,10 +101,15 @@ def hospital(root, studies):
             path.write_bytes(dicom(pixels, StudyInstanceUID=f"1.2.{n}", ViewPosition=position, PatientID=f"{n % 2}"))
 
 
+def packed(root, studies):
+    source = StudySet("made:here", tuple(studies))
+    pack(root, source, Recipe.of(source, 32, "squash", 3))
+
+
 LAYOUTS = {
     "R2Gen": ("iu-xray", r2gen), "Open-i": ("iu-xray", open_i), "Kaggle": ("iu-xray", kaggle),
     "image folder": ("table", image_folder), "Parquet shards": ("table", shards), "phantoms": ("phantom", phantom),
-    "PhysioNet": ("mimic-cxr", mimic), "hospital": ("dicom", hospital),
+    "PhysioNet": ("mimic-cxr", mimic), "hospital": ("dicom", hospital), "pack": ("pack", packed),
 }  # fmt: skip
 
 

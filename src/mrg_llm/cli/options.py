@@ -24,10 +24,14 @@ def listed(text: str) -> list[str]:
 
 
 def open_data(spec: str, **how):
-    """A StudySet, with what its reader left out said on standard error. how: as open_studies takes it."""
+    """A StudySet, as `noted`. how: as open_studies takes it."""
     from mrg_llm.studies import open_studies
 
-    studies = open_studies(spec, **how)
+    return noted(open_studies(spec, **how))
+
+
+def noted(studies):
+    """The StudySet; what its reader left out is said on standard error."""
     for note in studies.notes:
         typer.echo(f"note: {note}", err=True)
     return studies

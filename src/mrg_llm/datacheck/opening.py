@@ -9,30 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from mrg_llm.errors import ImageError
+from mrg_llm.films import Read, film_of
 from mrg_llm.images.likeness import Likeness, likeness
 from mrg_llm.images.sandbox import Sandbox
-from mrg_llm.studies.study import Study
+from mrg_llm.studies.study import Study, View
 
 P = TypeVar("P")
 R = TypeVar("R")
 MOST_WORKERS = 4  # each holds a decoder process and a film
-
-
-class Pixels(Protocol):
-    """What a reader of films gives: `pixels` (H, W) float32 in 0..1."""
-
-    @property
-    def pixels(self) -> np.ndarray: ...
-
-
-Read = Callable[[Path], Pixels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,7 @@ def look_at_films(
         def look(place: tuple[int, int]) -> FilmFacts:
             reader = idle.get()
             try:
-                return facts_of(place, studies[place[0]].views[place[1]].path, reader)
+                return facts_of(place, studies[place[0]].views[place[1]], reader)
             finally:
                 idle.put(reader)
 
@@ -71,9 +61,9 @@ def look_at_films(
             progress(done)
 
 
-def facts_of(place: tuple[int, int], path: Path, read: Read) -> FilmFacts:
+def facts_of(place: tuple[int, int], view: View, read: Read) -> FilmFacts:
     try:
-        pixels = read(path).pixels
+        pixels = film_of(view, read).pixels
     except ImageError:
         return FilmFacts(*place)
     digest = hashlib.sha256(repr(pixels.shape).encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,12 +23,12 @@ __all__ = ["Film", "Kind", "decode", "load", "name_of", "read_film", "sniff"]
 class Film:
     """One film as it is displayed.
 
-    pixels: (H, W) float32 in 0..1, 1 the densest. kind: what the file was. bits: of the stored values. notes: what was
-    applied on the way ("window 2048/4096 applied", "inverted MONOCHROME1").
+    pixels: (H, W) float32 in 0..1, 1 the densest. kind: what the file was, "pack" for a square out of one. bits: of the
+    stored values. notes: what was applied on the way ("window 2048/4096 applied", "inverted MONOCHROME1").
     """
 
     pixels: np.ndarray
-    kind: Kind
+    kind: Kind | Literal["pack"]
     bits: int
     notes: tuple[str, ...] = ()
 

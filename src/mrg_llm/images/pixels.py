@@ -39,19 +39,26 @@ def to_square_uint8(film: Film, side_px: int, fit: str = "squash") -> np.ndarray
 
     fit: "squash" changes the aspect ratio, "pad" keeps it and adds black. Raises SettingsError for another fit.
     """
-    if fit not in FITS:
-        raise SettingsError(f"{fit} was given as the fit of films, which is {' or '.join(FITS)}")
     picture = Image.fromarray(film.pixels)
-    width, height = side_px, side_px
-    if fit == "pad":
-        scale = side_px / max(picture.size)
-        width, height = (max(round(side * scale), 1) for side in picture.size)
+    place = inside(picture.height, picture.width, side_px, fit)
+    height, width = (part.stop - part.start for part in place)
     larger = width > picture.width or height > picture.height
     resized = picture.resize((width, height), Image.Resampling.BICUBIC if larger else Image.Resampling.BOX)
     square = np.zeros((side_px, side_px), np.uint8)
-    top, left = (side_px - height) // 2, (side_px - width) // 2
-    square[top : top + height, left : left + width] = (np.clip(np.asarray(resized), 0, 1) * 255).round()
+    square[place] = (np.clip(np.asarray(resized), 0, 1) * 255).round()
     return square
+
+
+def inside(rows: int, columns: int, side_px: int, fit: str) -> tuple[slice, slice]:
+    """Where in its square a film of rows x columns lies. Raises SettingsError for an unknown fit."""
+    if fit not in FITS:
+        raise SettingsError(f"{fit} was given as the fit of films, which is {' or '.join(FITS)}")
+    if fit == "squash":
+        return slice(0, side_px), slice(0, side_px)
+    scale = side_px / max(rows, columns)
+    height, width = max(round(rows * scale), 1), max(round(columns * scale), 1)
+    top, left = (side_px - height) // 2, (side_px - width) // 2
+    return slice(top, top + height), slice(left, left + width)
 
 
 def to_tensor(films: np.ndarray | Sequence[np.ndarray]) -> Tensor:

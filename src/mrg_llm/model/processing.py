@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from mrg_llm.errors import ImageError, SettingsError, UnfamiliarError
+from mrg_llm.films import read_view, refuse_other_squares
 from mrg_llm.images import Film
 from mrg_llm.images.gathering import gather
 from mrg_llm.images.pixels import to_square_uint8
@@ -30,7 +31,7 @@ from mrg_llm.model.decoding import Draft, Told, write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.studies.batches import stack_views
-from mrg_llm.studies.study import Study, View
+from mrg_llm.studies.study import Study
 
 if TYPE_CHECKING:
     from mrg_llm.model.familiarity import Familiarity
@@ -108,6 +109,7 @@ class Reporter:
         self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
     ) -> Iterator[StudyReport]:
         """A report for each study, in order; `progress` is told how many are done after each batch."""
+        refuse_other_squares(studies, self.vision.side_px, self.vision.fit)
         done = 0
         for start in range(0, len(studies), self.decode.batch):
             part = studies[start : start + self.decode.batch]
@@ -160,6 +162,7 @@ class Reporter:
     def see(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> Seen:
         """What the encoder makes of these studies' films."""
         if films is None:
+            refuse_other_squares(studies, self.vision.side_px, self.vision.fit)
             films = [read_views(study, self.vision.side_px, self.vision.fit) for study in studies]
         return self.model.see(*to_model(stack_views(films), self.model.vision.mean.device))
 
@@ -178,11 +181,6 @@ def sound_views(study: Study, side_px: int, fit: str) -> tuple[np.ndarray, tuple
         except ImageError as error:
             problems.append(str(error))
     return np.stack(films) if films else np.zeros((0, side_px, side_px), np.uint8), tuple(problems)
-
-
-def read_view(view: View, side_px: int, fit: str) -> np.ndarray:
-    """A film as an 8-bit square, (side, side), decoded in a process of its own: films come from anywhere."""
-    return to_square_uint8(read_film_untrusted(view.path), side_px, fit)
 
 
 def to_model(stack: tuple[np.ndarray, np.ndarray], device) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ READERS = {  # kind -> module:function, which takes the folder; a module of this
     "phantom": "phantom:read_phantoms",
     "table": "table:read_table",
     "dicom": "mrg_llm.dicom_folder:read_dicom_folder",
+    "pack": "pack:read_pack",
 }
 FILES = ("table",)  # kinds whose reader takes a file as well
 
@@ -37,8 +38,17 @@ def open_studies(
     which text a study's report is (texts.py). Raises DataError for an unknown kind, a missing folder, or a source that
     is not what its kind says.
     """
-    from mrg_llm.studies.splits import dealt_by
     from mrg_llm.studies.texts import with_sections, without_marks
+
+    studies = read_studies(spec, split_by)
+    if not keep_splits:
+        studies = replace(studies, studies=tuple(replace(study, split=None) for study in studies))
+    return without_marks(with_sections(studies, sections), deidentified)
+
+
+def read_studies(spec: str, split_by: str | None = None) -> StudySet:
+    """As `open_studies`, with all sections as the reader gives them: `report` holds the findings."""
+    from mrg_llm.studies.splits import dealt_by
 
     kind, colon, root = spec.partition(":")
     if not colon or kind not in READERS:
@@ -49,11 +59,7 @@ def open_studies(
         what = "file or folder" if kind in FILES else "folder"
         raise DataError(f"{root or 'an empty path'} is not a {what}; give the {what} of the {kind} data")
     studies = reader(kind)(folder)
-    if split_by:
-        studies = dealt_by(split_by, studies)
-    if not keep_splits:
-        studies = replace(studies, studies=tuple(replace(study, split=None) for study in studies))
-    return without_marks(with_sections(studies, sections), deidentified)
+    return dealt_by(split_by, studies) if split_by else studies
 
 
 def reader(kind: str) -> Callable[[Path], StudySet]:

@@ -1,6 +1,7 @@
 """Studies -> batches: which study comes when is a function of (seed, epoch), so a run can be taken up anywhere.
 
-Films are decoded once and kept as 8-bit squares; the augmentation of a film is a function of (seed, epoch, study).
+Films are decoded once and kept as 8-bit squares, in memory or in a pack; the augmentation of a film is a function of
+(seed, epoch, study).
 Reports of like length go together, so that little of a batch is padding.
 Legend: B batch, W views, T report tokens, C context tokens.
 """
@@ -39,7 +40,8 @@ class Batch:
 
 
 class FilmCache:
-    """Decodes a study's films on first use and keeps them. `read` gives (W, side, side) uint8."""
+    """Decodes a study's films on first use and keeps them, but for those in a pack, which are decoded already. `read`
+    gives (W, side, side) uint8."""
 
     def __init__(self, studies: Sequence[Study], read: FilmReader):
         self.studies, self.read = studies, read
@@ -55,9 +57,17 @@ class FilmCache:
         with self.lock:
             if index in self.kept:
                 return self.kept[index]
-        films = self.read(self.studies[index])
+        study = self.studies[index]
+        films = self.read(study)
+        if study.in_pack:
+            return films
         with self.lock:
             return self.kept.setdefault(index, films)
+
+    def readable(self, index: int) -> bool:
+        """Whether a study has a film that can be read; decodes them, where they are not in a pack."""
+        study = self.studies[index]
+        return any(view.packed for view in study.views) if study.in_pack else len(self[index]) > 0
 
 
 def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:

@@ -16,14 +16,31 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class View:
-    """One film of a study.
+class InPack:
+    """Where a pack keeps a film: the square `film` of the file `shard`, side_px a side, that `fit` made of a film of
+    rows x columns pixels."""
 
-    path: the image file. projection: "frontal", "lateral" or None where the source does not say.
+    shard: Path
+    film: int
+    side_px: int
+    fit: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class View:
+    """One film of a study. `mrg_llm.films` reads it, wherever it lies.
+
+    path: the image file. projection: "frontal", "lateral" or None where the source does not say. packed: where its
+    pixels are, for a film in a pack; path then says what file it was made of. problem: why a pack holds no pixels of
+    it, in a sentence.
     """
 
     path: Path
     projection: str | None = None
+    packed: InPack | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,11 @@ class Study:
     labels: Mapping[str, int | None] | None = None
     prior: str | None = None
     prior_report: str | None = None
+
+    @property
+    def in_pack(self) -> bool:
+        """Whether its films lie in a pack: then reading them again costs next to nothing."""
+        return any(view.packed or view.problem for view in self.views)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mrg_llm.errors import DataError
+from mrg_llm.films import refuse_other_squares
 from mrg_llm.images.pixels import augment
 from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.context import context_ids, untold
@@ -32,7 +33,8 @@ MAX_SHARE = 0.3  # of the reports; a word that more of them use to say what is t
 
 
 class SplitData:
-    """One split, ready for training: films are decoded when first needed and kept as 8-bit squares."""
+    """One split, ready for training: films are decoded when first needed and kept as 8-bit squares, or read from a pack
+    each time."""
 
     def __init__(self, studies: Sequence[Study], tokenizer, settings: Settings, augmented: bool):
         self.studies = studies
@@ -40,6 +42,7 @@ class SplitData:
         self.augmented = augmented and settings.data.augment
         self.remembered: list[list[np.ndarray]] = []  # version -> study -> (W, T, C); see memory.py
         vision = settings.model.vision
+        refuse_other_squares(studies, vision.side_px, vision.fit)
         self.films = FilmCache(studies, lambda study: sound_views(study, vision.side_px, vision.fit)[0])
         longest = settings.data.max_report_tokens
         self.reports = [encode_report(tokenizer, study.report or "", longest) for study in studies]
@@ -64,7 +67,7 @@ class SplitData:
         """
         unread = []
         for index in range(len(self)):
-            if len(self.films[index]) == 0:
+            if not self.films.readable(index):
                 unread.append(index)
             progress(index + 1)
         left_out = [self.studies[i].id for i in unread]

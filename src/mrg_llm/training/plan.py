@@ -62,6 +62,7 @@ def make_plan(settings: Settings, studies: StudySet) -> Plan:
     prepare_model(model, bf16)
     train_data, _ = split_data(studies, model.language, settings)
     sample = SplitData(train_data.studies[:SAMPLE], model.language.tokenizer, settings, augmented=True)
+    sample.read_films()
     started = time.perf_counter()
     bank = None
     if needs_texts(settings):

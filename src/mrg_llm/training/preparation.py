@@ -91,10 +91,10 @@ def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -
 
 def split_data(studies: StudySet, language: FrozenLanguageModel, settings: Settings) -> tuple[SplitData, SplitData]:
     """The training and validation studies that have a report. Raises DataError where there is none to learn from."""
-    train_studies = [s for s in studies.split("train") if s.report]
+    train_studies = [s for s in studies.split("train") if (s.report or "").strip()]
     if not train_studies:
         raise DataError(f"{studies.source} has no study with a report in its training split; nothing can be learned")
-    val_studies = [s for s in studies.split("val") if s.report]
+    val_studies = [s for s in studies.split("val") if (s.report or "").strip()]
     return (
         SplitData(train_studies, language.tokenizer, settings, augmented=True),
         SplitData(val_studies, language.tokenizer, settings, augmented=False),

@@ -1,0 +1,95 @@
+"""Files that survive a kill and a power cut, one writer at a time, and errors of the disk in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mrg_llm.errors import DataError, ResourceError
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """The folder is there; an OSError becomes a ResourceError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(
+                f"the disk of {folder} is full; make room and give the same command again, it goes on from there"
+            ) from error
+        raise ResourceError(f"{folder} cannot be written ({error.strerror}); choose a folder that can") from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Two writers in one folder would spoil each other's work. A lock ends with its process, however that ends.
+
+    Raises DataError where another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"{folder} is being packed by another process; wait for it, or end it") from None
+        except OSError:  # a network disk without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """The file as JSON, or what was there before."""
+    aside = aside_of(path)
+    with aside.open("wb") as file:
+        file.write(json.dumps(content, indent=1).encode())
+        flush(file)
+    put_in_place(aside, path)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written before it has its name."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Give a flushed file its name, for good."""
+    aside.replace(path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Raises OSError; a part of the data may have been written then."""
+    with path.open("ab") as file:
+        file.write(data)
+        flush(file)
+
+
+def cut(path: Path, size: int) -> None:
+    """Leave the first `size` bytes of a file, which is made where there is none. Raises DataError for a shorter one."""
+    with path.open("ab") as file:
+        if file.tell() < size:
+            raise DataError(f"{path} is shorter than it was; delete its folder and pack the data again")
+        file.truncate(size)
+
+
+def flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
