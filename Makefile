@@ -27,8 +27,10 @@ check: setup  ## format, lint, types, tests
 	$(BIN)/mypy
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
-bench: setup  ## scoring beside pycocoevalcap, side by side
+bench: setup  ## each beside what a user would pick instead: scoring, reading films, packing
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/packing.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) runs
