@@ -15,6 +15,7 @@ from mrg_llm.model.processing import Reporter
 from mrg_llm.settings import DecodeSettings, Settings
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import Study
+from mrg_llm.studies.texts import parted
 from mrg_llm.training.checkpoint import verify
 from mrg_llm.training.publish import DATA_FILE, FAMILIAR_FILE, SETTINGS_FILE
 
@@ -100,6 +101,7 @@ def generate(
     decoding = reporter.decode.model_dump()
     how = how or {}
     split_by = {"split_by": how["split_by"]} if how.get("split_by") else {}
+    sections = (how.get("sections") or "findings").split("+")
     told = reporter.model.config.language.context
     rows = []
     problems = {}
@@ -113,7 +115,8 @@ def generate(
                 "prediction": report.text,
                 **({"reference": study.report} if study.report else {}),
                 **split_by,
-                "sections": (how.get("sections") or "findings").split("+"),
+                "sections": sections,
+                **({"written": parted(report.text)} if len(sections) > 1 else {}),
                 "context": [part for part in told if PARTS[part][1](study)],
                 "views": report.views,
                 "seconds": round(report.seconds, 4),

@@ -9,17 +9,19 @@ from typing import Any
 
 from rich.console import Console
 
-from mrg_llm.errors import ImageError, InputError
+from mrg_llm.errors import ImageError, InputError, SettingsError
 from mrg_llm.scoring import Outputs, ScoreBoard, Training, print_board, protocol, read_outputs, score_run
 from mrg_llm.scoring.measures import Labels
 from mrg_llm.scoring.model_based import model_based
 from mrg_llm.studies.study import Study, StudySet
+from mrg_llm.studies.texts import PARTS, only_section, parted
 
 
 @dataclass(frozen=True)
 class Asked:
     """What `mrg score` was asked for. protocols: the first is the main one, the others stand beside it. model: the run
-    that wrote the predictions, to be asked again with other films."""
+    that wrote the predictions, to be asked again with other films. section: "findings" or "impression" of reports that
+    hold both; "" for the whole text."""
 
     predictions: Path
     references: Path | None = None
@@ -33,6 +35,7 @@ class Asked:
     tokenizer: str = "smollm2-135m"
     draws: int = 1000
     seed: int = 0
+    section: str = ""
 
 
 def score_files(
@@ -46,11 +49,18 @@ def score_files(
                 f"protocol {name} turns words that are rare in the training reports into <unk>: give the training data "
                 "(--data), or use the protocol 'full'"
             )
+    if asked.section not in ("", *PARTS):
+        raise SettingsError(f"--section is {asked.section!r}, but must be {' or '.join(PARTS)}")
     scored = read_outputs(asked.predictions, asked.references or known_references(studies))
     controls = {name: read_outputs(path) for name, path in asked.controls.items() if path}
     controls |= asked_again(asked, scored, studies, console)
+    against = [read_outputs(path) for path in asked.against]
+    if asked.section:
+        scored = with_reference(section_of(scored, asked.section), asked.section)
+        controls = {name: section_of(other, asked.section) for name, other in controls.items()}
+        against = [section_of(other, asked.section) for other in against]
+        studies = only_section(studies, asked.section) if studies else None
     with console.status("scoring") as status:
-        against = [read_outputs(path) for path in asked.against]
         labels = Labels()
         measures, missing = model_based(asked.model_based, status.update) if asked.model_based else ([], {})
         shared: dict[str, Any] = {
@@ -76,6 +86,26 @@ def score_files(
         write_page(board, html, films_of(studies) if studies else None)
         console.print(f"page: {html} (it holds report text; treat it like the data)", highlight=False)
     return board
+
+
+def section_of(outputs: Outputs, section: str) -> Outputs:
+    """One section of every report, empty where it is not there."""
+    rows = (
+        replace(row, prediction=parted(row.prediction)[section], reference=parted(row.reference or "")[section])
+        for row in outputs
+    )
+    return replace(outputs, rows=tuple(rows))
+
+
+def with_reference(outputs: Outputs, section: str) -> Outputs:
+    """The studies whose reference has the section. Raises InputError where none has."""
+    rows = tuple(row for row in outputs if row.reference)
+    if not rows:
+        raise InputError(
+            f"no reference of {outputs.name} has {section} under a head of its own; train and generate with "
+            "--set data.sections=findings+impression, or leave --section out"
+        )
+    return replace(outputs, name=f"{outputs.name} ({section} of {len(rows)})", rows=rows)
 
 
 def asked_again(asked: Asked, scored: Outputs, studies: StudySet | None, console: Console) -> dict[str, Outputs]:

@@ -26,7 +26,7 @@ def some(*texts, split="train"):
         ("findings", ["F.", "G.", None], ("s2",)),
         ("impression", ["I.", "J.", None], ("s1",)),
         ("findings-or-impression", ["F.", "G.", "J.", None], ()),
-        ("findings+impression", ["F. I.", "G.", "J.", None], ()),
+        ("findings+impression", ["F. Impression: I.", "G.", "Impression: J.", None], ()),
     ],
 )
 def test_sections(policy, reports, left_out):

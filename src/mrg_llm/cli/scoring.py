@@ -36,6 +36,9 @@ def score(
             "what a protocol does to a number"
         ),
     ] = "full",
+    section: Annotated[
+        str, typer.Option(help="findings or impression alone, of a model that writes both (data.sections)")
+    ] = "",
     model_based: Annotated[
         str,
         typer.Option(help="chexbert, radgraph, radcliq, bertscore, green, ratescore, srrbert or all (extra radeval)"),
@@ -57,7 +60,7 @@ def score(
     controls = {"swapped": swapped, "blank": blank}
     asked = Asked(
         predictions, references, against or [], controls, model, listed(protocol), listed(model_based),
-        nearest=nearest, meteor=meteor, tokenizer=tokenizer, draws=draws, seed=seed,
+        nearest=nearest, meteor=meteor, tokenizer=tokenizer, draws=draws, seed=seed, section=section,
     )  # fmt: skip
     score_files(asked, studies, out, html)
 

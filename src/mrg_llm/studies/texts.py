@@ -1,6 +1,6 @@
 """Which text of a study the model learns to write: named policies, each a function StudySet -> StudySet.
 
-sections       which sections of the report become `Study.report`
+sections       which sections of the report become `Study.report`; two are told apart by IMPRESSION_HEAD
 deidentified   what happens to the marks that stand where a name or a date was taken out: XXXX (IU X-ray), ___ (MIMIC)
 """
 
@@ -18,12 +18,33 @@ from mrg_llm.studies.study import Note, Study, StudySet
 MARK = re.compile(r"X{4,}|_{3,}")
 MARKED_WORD = re.compile(r"\S*(?:X{4,}|_{3,})[^\s.,;:?!]*")  # with what a hyphen glued to it: "x-XXXX", "XXXX-year-old"
 SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+IMPRESSION_HEAD = "Impression:"
+PARTS = ("findings", "impression")
+
+
+def joined(findings: str | None, impression: str | None) -> str | None:
+    """Both sections as one text, the impression under its head; None where there is neither."""
+    headed = f"{IMPRESSION_HEAD} {impression}" if impression else None
+    return " ".join(part for part in (findings, headed) if part) or None
+
+
+def parted(report: str) -> dict[str, str]:
+    """The sections of a text that `joined` made, or a model wrote that learned from such texts: findings and
+    impression, "" for one that is not there."""
+    findings, _, impression = report.partition(IMPRESSION_HEAD)
+    return dict(zip(PARTS, (findings.strip(), impression.strip()), strict=True))
+
+
+def only_section(studies: StudySet, section: str) -> StudySet:
+    """The studies with one section of their report alone; None as the report of those that lack it."""
+    return replace(studies, studies=tuple(replace(s, report=parted(s.report or "")[section] or None) for s in studies))
+
 
 SECTIONS: dict[str, Callable[[Study], str | None]] = {
     "findings": lambda study: study.report,
     "impression": lambda study: study.impression,
     "findings-or-impression": lambda study: study.report or study.impression,
-    "findings+impression": lambda study: " ".join(t for t in (study.report, study.impression) if t) or None,
+    "findings+impression": lambda study: joined(study.report, study.impression),
 }
 """Policy -> the text out of a study whose `report` holds its findings."""
 
