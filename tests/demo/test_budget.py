@@ -6,14 +6,15 @@ import pytest
 from rich.console import Console
 
 from mrg_llm.demo import budget
-from mrg_llm.demo.budget import FORWARD_SHARE, OTHER_S, WRITING_STEPS, fitted, scaled, share_of
+from mrg_llm.demo.budget import FORWARD_SHARE, OTHER_S, Work, fitted, scaled, share_of
 from mrg_llm.training.preparation import Sharing
 
 QUIET = Console(quiet=True)
 
 
-def fit(out, settings, studies, minutes, spent_s=0.0, sharing=None):
-    return fitted(out, settings, studies, minutes, lambda: spent_s, 2, sharing or Sharing(), QUIET)
+def fit(out, settings, studies, minutes, spent_s=0.0):
+    """Two variants, and nine reports in batches of four."""
+    return fitted(out, Work(settings, studies, 2, 9), minutes, lambda: spent_s, Sharing(), QUIET)
 
 
 def test_no_limit_trains_the_whole_recipe_without_measuring(tiny_settings, tiny_studies, tmp_path, monkeypatch):
@@ -26,13 +27,15 @@ def test_the_share_fills_the_time_and_is_kept(tiny_settings, tiny_studies, tmp_p
     """8 training studies in batches of 4: 2 steps of each alignment stage, 4 of stage 3, which is trained twice; one
     batch of validation, twice in each of the two."""
     step_s = {"align_global": 10.0, "align_local": 20.0, "generate": 30.0}
-    prepared, _ = budget.measured(tiny_settings, tiny_studies, Sharing(), QUIET)
-    beside = WRITING_STEPS * 30 + OTHER_S + 4 * 2 * FORWARD_SHARE * 30
+    work = Work(tiny_settings, tiny_studies, 2, 9)
+    prepared, own_s, writing_s = budget.measured(work, Sharing(), QUIET)
+    assert own_s.keys() == step_s.keys() and min(*own_s.values(), writing_s) > 0
+    beside = 3 * 50 + OTHER_S + 4 * 2 * FORWARD_SHARE * 30
     training = 2 * 10 + 2 * 20 + 2 * 4 * 30
-    assert share_of(tiny_settings, prepared, step_s, beside + training / 4, 2) == pytest.approx(1 / 4)
-    assert share_of(tiny_settings, prepared, step_s, beside + 9 * training, 2) == 1
-    assert share_of(tiny_settings, prepared, step_s, 0, 2) == budget.SMALLEST
-    monkeypatch.setattr(budget, "measured", lambda *_: (prepared, step_s))
+    assert share_of(work, prepared, step_s, 50, beside + training / 4) == pytest.approx(1 / 4)
+    assert share_of(work, prepared, step_s, 50, beside + 9 * training) == 1
+    assert share_of(work, prepared, step_s, 50, 0) == budget.SMALLEST
+    monkeypatch.setattr(budget, "measured", lambda *_: (prepared, step_s, 50.0))
     first, found = fit(tmp_path, tiny_settings, tiny_studies, (beside + training / 2 + 7) / 60, spent_s=7)
     assert found.share == pytest.approx(1 / 2) and first.generate.epochs == pytest.approx(1)
     monkeypatch.setattr(budget, "measured", lambda *_: pytest.fail("measured again"))
@@ -53,7 +56,7 @@ def test_runs_share_what_was_prepared_and_train_the_same(tiny_settings, tiny_stu
     from tests.training.test_loop import losses
 
     sharing = Sharing()
-    prepared, _ = budget.measured(tiny_settings, tiny_studies, sharing, QUIET)
+    prepared, *_ = budget.measured(Work(tiny_settings, tiny_studies, 1, 1), sharing, QUIET)
     shared = train(tiny_settings, tiny_studies, tmp_path / "shared", sharing=sharing)
     assert list(sharing.made.values()) == [prepared], "prepared a second time"
     assert losses(shared) == losses(train(tiny_settings, tiny_studies, tmp_path / "alone"))

@@ -8,87 +8,118 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import write_file
+from mrg_llm.training.data import on_device
 from mrg_llm.training.loop import seed_everything, stage_steps
 from mrg_llm.training.plan import measured_step
 from mrg_llm.training.precision import is_bf16, prepare_model
-from mrg_llm.training.preparation import Prepared, Sharing, prepare
+from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
 from mrg_llm.training.stages import planned
 
 FILE = "budget.json"
 SMALLEST = 0.02  # of the recipe; less would train nothing
-# What the demo does beside its steps, in steps of stage 3, which writing and validating grow with on any machine.
-WRITING_STEPS = 60  # three times a hundred reports
 FORWARD_SHARE = 0.35  # of a step; a validation looks at each study with its own film and with another's
-OTHER_S = 45.0  # loading models, strangers, scoring, the page
+OTHER_S = 60.0  # loading models, strangers, scoring, the page
+PROBE_TOKENS = 8
 
 
 @dataclass(frozen=True)
 class Budget:
-    """share: of the recipe's steps, 1 where there was time for all. step_s: seconds a step by stage, as measured."""
+    """share: of the recipe's steps, 1 where there was time for all. step_s: seconds a step by stage, writing_s: seconds
+    that writing a batch of reports takes, as measured; nothing where nothing was measured."""
 
     share: float
-    step_s: dict[str, float]
+    step_s: dict[str, float] = field(default_factory=dict)
+    writing_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done. variants: how often stage 3 is trained. reports: how many are written in the end."""
+
+    settings: Settings
+    studies: StudySet
+    variants: int
+    reports: int
 
 
 def fitted(
-    out: Path, settings: Settings, studies: StudySet, minutes: float, spent_s, variants: int, sharing: Sharing,
-    console: Console,
-) -> tuple[Settings, Budget]:  # fmt: skip
+    out: Path, work: Work, minutes: float, spent_s: Callable[[], float], sharing: Sharing, console: Console
+) -> tuple[Settings, Budget]:
     """The settings with as many epochs as there is time for, and the budget that says so.
 
-    minutes: for everything; 0: no limit. spent_s: tells the seconds since the demo began. variants: how often stage 3
-    is trained.
+    minutes: for everything; 0: no limit. spent_s: tells the seconds since the demo began.
     """
     path = out / FILE
     if path.is_file():
         budget = Budget(**json.loads(path.read_text()))
     elif minutes == 0:
-        budget = Budget(1.0, {})
+        budget = Budget(1.0)
     else:
-        prepared, step_s = measured(settings, studies, sharing, console)
-        budget = Budget(share_of(settings, prepared, step_s, 60 * minutes - spent_s(), variants), step_s)
+        prepared, step_s, writing_s = measured(work, sharing, console)
+        budget = Budget(share_of(work, prepared, step_s, writing_s, 60 * minutes - spent_s()), step_s, writing_s)
     write_file(path, json.dumps(asdict(budget), indent=1).encode())
     if budget.share < 1:
         console.print(
             f"  there is time for {budget.share:.0%} of the recipe's steps on this machine; --minutes 0 trains all",
             highlight=False,
         )
-    return scaled(settings, budget.share), budget
+    return scaled(work.settings, budget.share), budget
 
 
-def measured(
-    settings: Settings, studies: StudySet, sharing: Sharing, console: Console
-) -> tuple[Prepared, dict[str, float]]:
-    """Seconds a step of every stage, with a model that is thrown away; what was prepared for it is shared."""
+def measured(work: Work, sharing: Sharing, console: Console) -> tuple[Prepared, dict[str, float], float]:
+    """Seconds a step of every stage, and of writing a batch of reports, with a model that is thrown away; what was
+    prepared for it is shared."""
+    settings = work.settings
     seed_everything(settings.train.seed, 0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     bf16 = is_bf16(settings.train.precision, device)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32).to(device)
     prepare_model(model, bf16)
-    prepared = prepare(settings, studies, model, console, sharing)
+    prepared = prepare(settings, work.studies, model, console, sharing)
     stages = planned(settings)
-    return prepared, {n: measured_step(n, model, settings, prepared.train, prepared.train_bank) for n in stages}
+    step_s = {n: measured_step(n, model, settings, prepared.train, prepared.train_bank) for n in stages}
+    return prepared, step_s, writing_seconds(model, prepared, settings)
 
 
-def share_of(settings: Settings, prepared: Prepared, step_s: dict[str, float], left_s: float, variants: int) -> float:
+def writing_seconds(model: MRGModel, prepared: Prepared, settings: Settings) -> float:
+    """What a batch of reports of full length would take, from one of a token and one of a few more."""
+    count = min(settings.decode.batch, len(prepared.train))
+    batch = on_device(prepared.train.make(0, range(count)), model.vision.mean.device)
+
+    def seconds(tokens: int) -> float:
+        started = time.perf_counter()
+        decode = settings.decode.model_copy(update={"max_new_tokens": tokens, "min_new_tokens": tokens})
+        write_reports(model, batch.look(model), decode, batch.context)
+        return time.perf_counter() - started
+
+    with evaluating(model):
+        first, more = seconds(1), seconds(PROBE_TOKENS)
+    return first + max(0.0, more - first) / (PROBE_TOKENS - 1) * (settings.decode.max_new_tokens - 1)
+
+
+def share_of(work: Work, prepared: Prepared, step_s: dict[str, float], writing_s: float, left_s: float) -> float:
     """The share of all stages' steps that fits into `left_s` seconds, with everything that is not a step."""
-    repeats = {"generate": variants}
+    settings = work.settings
+    repeats = {"generate": work.variants}
     training = sum(stage_steps(prepared.train, settings, n) * s * repeats.get(n, 1) for n, s in step_s.items())
-    writing = WRITING_STEPS * step_s["generate"] + OTHER_S
+    writing = math.ceil(work.reports / settings.decode.batch) * writing_s
     batches = math.ceil(len(prepared.val) / settings.generate.batch)
-    validations = math.ceil(settings.generate.epochs) * variants
+    validations = math.ceil(settings.generate.epochs) * work.variants
     validating = validations * 2 * batches * FORWARD_SHARE * step_s["generate"]
-    return min(1.0, max(SMALLEST, (left_s - writing - validating) / training))
+    return min(1.0, max(SMALLEST, (left_s - writing - validating - OTHER_S) / training))
 
 
 def scaled(settings: Settings, share: float) -> Settings:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mrg_llm import runs
-from mrg_llm.demo.budget import Budget, fitted
+from mrg_llm.demo.budget import Budget, Work, fitted
 from mrg_llm.scoring.findings import FindingScore, score_findings
 from mrg_llm.settings import Settings, load_settings
 from mrg_llm.studies import open_studies
@@ -56,7 +56,8 @@ def run_demo(
     with clock("drawing phantom studies"):
         phantoms = draw(out / "phantoms", studies, seed, settings.model.vision.side_px, console)
     with clock("measuring this machine"):
-        settings, budget = fitted(out, settings, phantoms, minutes, clock.since_start, len(VARIANTS), sharing, console)
+        work = Work(settings, phantoms, len(VARIANTS), 3 * TEST_STUDIES)
+        settings, budget = fitted(out, work, minutes, lambda: clock.since_start, sharing, console)
     with clock("stages 1 and 2: aligning images and reports, once for both variants"):
         alignment = only(settings, "align_global", "align_local")
         aligned = train_once(out / "aligned", alignment, phantoms, None, console, sharing)

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,7 @@ MANIFEST = "manifest.jsonl"
 README = "Synthetic chest films drawn by mrg-llm from a random anatomical model. No patient is in them.\n"
 FILMS = {"frontal": Frontal, "lateral": Lateral}
 GOLDEN = (math.sqrt(5) - 1) / 2
+WORTH_PROCESSES = 100  # studies; fewer are drawn before a process has started
 
 
 def write_phantoms(
@@ -58,8 +64,8 @@ def write_phantoms(
         (out / "images").mkdir(parents=True, exist_ok=True)
         (out / "README").write_text(README, encoding="utf-8")
         (out / MANIFEST).unlink(missing_ok=True)  # a folder that is being drawn must not pass for a whole one
-        for index in range(studies):
-            rows.append({**write_study(out, index, seed, side_px), "split": split_of(index, splits)})
+        for index, row in enumerate(drawn(out, studies, seed, side_px)):
+            rows.append({**row, "split": split_of(index, splits)})
             if progress:
                 progress(index + 1, studies)
         aside = out / f".{MANIFEST}.partial"
@@ -88,7 +94,27 @@ def read_phantoms(root: Path) -> StudySet:
     return with_what_is_there(f"phantom:{root}", studies)
 
 
-def write_study(out: Path, index: int, seed: int, side_px: int) -> dict[str, Any]:
+def drawn(out: Path, studies: int, seed: int, side_px: int) -> Iterator[dict[str, Any]]:
+    """The lines of the manifest, in order, each after its study was drawn; by a process a core where that is worth it.
+
+    A study is a function of (seed, index) alone, so how many draw changes nothing.
+    """
+    draw = partial(write_study, out, seed, side_px)
+    processes = min(8, os.cpu_count() or 1)
+    if studies < WORTH_PROCESSES or processes == 1 or not importable_main():
+        yield from map(draw, range(studies))
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(draw, range(studies), chunksize=8)
+
+
+def importable_main() -> bool:
+    """Whether new processes can start from this program: not from one that was typed in or piped to Python."""
+    main = sys.modules["__main__"]
+    return getattr(main, "__spec__", None) is not None or Path(getattr(main, "__file__", None) or "-").is_file()
+
+
+def write_study(out: Path, seed: int, side_px: int, index: int) -> dict[str, Any]:
     """Draw one study; returns its line of the manifest, but for the split."""
     rng = np.random.default_rng([seed, index])
     scene = draw_scene(draw_body(rng), rng)
