@@ -6,7 +6,7 @@ Legend: B batch, S sequence, T texts, D width of the LLM.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -122,8 +122,13 @@ class FrozenLanguageModel(nn.Module):
         return self.model.get_output_embeddings()(hidden)
 
     @torch.no_grad()
-    def text_features(self, texts: Sequence[str], layers: int | None = None, batch: int = 32) -> Tensor:
-        """What the LLM makes of a text: mean hidden state after its first `layers` layers, (T, D), float32."""
+    def text_features(
+        self, texts: Sequence[str], layers: int | None = None, batch: int = 32,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Tensor:  # fmt: skip
+        """What the LLM makes of a text: mean hidden state after its first `layers` layers, (T, D), float32.
+
+        progress: told how many texts are done."""
         layers = layers or max(1, 2 * self.layers // 3)
         config, kept = self.model.config, self.model.config.num_hidden_layers
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -141,6 +146,7 @@ class FrozenLanguageModel(nn.Module):
                 ).last_hidden_state
                 weights = coded.attention_mask.unsqueeze(-1).to(hidden.dtype)
                 features[rows] = ((hidden * weights).sum(1) / weights.sum(1).clamp_min(1)).float().cpu()
+                progress(start + len(rows))
         finally:
             config.num_hidden_layers = kept
         return features

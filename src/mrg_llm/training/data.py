@@ -135,8 +135,11 @@ class TextBank:
     words: Tensor
 
     @classmethod
-    def build(cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None) -> TextBank:
-        """Run the frozen LLM once over every different text."""
+    def build(
+        cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> TextBank:  # fmt: skip
+        """Run the frozen LLM once over every different text. progress: told how many texts are done, and of how many."""
         texts = [study.report or "" for study in studies]
         reports, report_of = unique([[text] for text in texts])
         sentences, sentences_of = unique([split_sentences(text) for text in texts])
@@ -146,11 +149,12 @@ class TextBank:
         columns = {
             finding: i for i, finding in enumerate(sorted({f for group in (*named, *claims, *denials) for f in group}))
         }
+        total = len(reports) + len(sentences)
         return cls(
-            language.text_features(reports, layers),
+            language.text_features(reports, layers, progress=lambda done: progress(done, total)),
             tuple(rows[0] for rows in report_of),
             indicator(named, columns),
-            language.text_features(sentences, layers),
+            language.text_features(sentences, layers, progress=lambda done: progress(len(reports) + done, total)),
             sentences_of,
             indicator(claims, columns),
             indicator(denials, columns),

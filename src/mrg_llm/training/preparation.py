@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
 from mrg_llm.errors import DataError
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
-from mrg_llm.progress import counting_bar
+from mrg_llm.progress import counting_bar, stages_bar
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.data import SplitData, TextBank
@@ -64,8 +65,13 @@ def prepare(
     train_bank = val_bank = None
     if needs_texts(settings):
         layers = settings.model.alignment.text_layers
-        train_bank = TextBank.build(train.studies, model.language, layers)
-        val_bank = TextBank.build(val.studies, model.language, layers) if len(val) else None
+        with stages_bar(console) as told:
+            train_bank, val_bank = (
+                TextBank.build(data.studies, model.language, layers, partial(told, f"reading the {name} reports"))
+                if len(data)
+                else None
+                for name, data in (("training", train), ("validation", val))
+            )
     remember(settings, train, val, model, console)
     prepared = Prepared(train, val, train_bank, val_bank, tuple(unread))
     if sharing:
