@@ -139,7 +139,7 @@ class TextBank:
         cls, studies: Sequence[Study], language: FrozenLanguageModel, layers: int | None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> TextBank:  # fmt: skip
-        """Run the frozen LLM once over every different text. progress: told how many texts are done, and of how many."""
+        """Run the frozen LLM once over every different text. progress: told how many of how many texts are done."""
         texts = [study.report or "" for study in studies]
         reports, report_of = unique([[text] for text in texts])
         sentences, sentences_of = unique([split_sentences(text) for text in texts])
