@@ -52,7 +52,7 @@ class Node:
         (a code, of a failure alone) and kept: whether `report` has it."""
         return [
             {"id": item.id, "received_at": datetime.fromtimestamp(item.received_at, UTC).isoformat(timespec="seconds"),
-             "films": item.films, "state": SHOWN.get(item.state, item.state), "reason": item.reason, "kept": item.kept}
+             "films": item.films, "state": SHOWN.get(item.state, item.state), "reason": item.reason, "kept": bool(item.kept)}
             for item in self.store.items()
         ]  # fmt: skip
 

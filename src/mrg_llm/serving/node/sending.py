@@ -6,6 +6,7 @@ logged nor kept: it may quote the report.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -148,7 +149,5 @@ def failures(said: bytes) -> list[int]:
 def cut(connection: http.client.HTTPConnection) -> None:
     """End a connection that another thread waits for."""
     if connection.sock is not None:
-        try:
+        with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass

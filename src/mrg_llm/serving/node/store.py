@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mrg_llm.errors import ResourceError
 from mrg_llm.serving.node.disk import opened, sync_folder, write_through
@@ -66,7 +67,7 @@ class Item:
     films: int
     state: str
     reason: str | None
-    kept: bool  # its draft can still be had
+    kept: int  # 1 while its draft can be had
 
 
 class Store:
@@ -104,16 +105,16 @@ class Store:
         """Keep a film for good; False where nothing of it is new. Raises StoreFull; OSError or sqlite3.Error where the
         disk is full or broken, and then nothing is kept."""
         with self.receiving:
-            known = self.one("SELECT content, held FROM films WHERE id = ?", arrival.film)
-            new = known is None or known[0] != arrival.content
-            if new or not known[1]:
+            content, held = self.one("SELECT content, held FROM films WHERE id = ?", arrival.film) or (None, 0)
+            new = content != arrival.content
+            if new or not held:
                 if self.held_bytes() + len(arrival.data) > self.disk_bytes:
                     raise StoreFull
                 write_through(self.path(arrival.content), arrival.data)
             with self.transaction() as database:
                 self.enter(database, arrival, new)
-            if known and new:
-                self.path(known[0]).unlink(missing_ok=True)
+            if content and new:
+                self.path(content).unlink(missing_ok=True)
         return new
 
     def enter(self, database: sqlite3.Connection, arrival: Arrival, new: bool) -> None:
@@ -235,12 +236,12 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def next_due(self, state: str) -> float | None:
-        """When a study in this state, or the deletion of one, is due; None for never."""
-        row = self.one(
-            "SELECT MIN(at) FROM (SELECT due_at AS at FROM studies WHERE state = ? AND (state != 'drafted' OR sr IS NOT "
-            "NULL) UNION ALL SELECT purge_at FROM studies)", state,
-        )  # fmt: skip
-        return row[0] if row else None
+        """When the first study in this state is; None for never."""
+        return self.first("SELECT MIN(due_at) FROM studies WHERE state = ? AND (sr IS NOT NULL OR ? != 'drafted')",
+                          state, state)  # fmt: skip
+
+    def next_purge(self) -> float | None:
+        return self.first("SELECT MIN(purge_at) FROM studies")
 
     def items(self) -> list[Item]:
         """The latest studies, newest first."""
@@ -249,12 +250,11 @@ class Store:
                 "SELECT id, received_at, (SELECT COUNT(*) FROM films WHERE study = studies.id), state, reason, "
                 "draft IS NOT NULL FROM studies ORDER BY received_at DESC, id LIMIT ?", (LISTED,),
             ).fetchall()  # fmt: skip
-        return [Item(*row[:5], bool(row[5])) for row in rows]
+        return [Item(*row) for row in rows]
 
     def draft(self, study: str) -> str | None:
         """What `drafted` was given, while it is kept."""
-        row = self.one("SELECT draft FROM studies WHERE id = ?", study)
-        return row[0] if row else None
+        return self.first("SELECT draft FROM studies WHERE id = ?", study)
 
     def counts(self) -> dict[str, int]:
         """State -> how many studies."""
@@ -262,21 +262,22 @@ class Store:
             return dict(self.database.execute("SELECT state, COUNT(*) FROM studies GROUP BY state").fetchall())
 
     def held_bytes(self) -> int:
-        row = self.one("SELECT IFNULL(SUM(bytes), 0) FROM films WHERE held")
-        return int(row[0]) if row else 0
+        return self.first("SELECT SUM(bytes) FROM films WHERE held") or 0
 
     def path(self, content: str) -> Path:
         return self.films / f"{content}.dcm"
 
     def step(self, job: Job, assignments: str, *values: object) -> bool:
         """Change a study unless it has moved on since the job began."""
+        where = "id = ? AND version = ? AND state IN ('drafting', 'drafted')"
         with self.transaction() as database:
-            return bool(
-                database.execute(
-                    f"UPDATE studies SET {assignments} WHERE id = ? AND version = ? AND state IN ('drafting', 'drafted')",
-                    (*values, job.study, job.version),
-                ).rowcount
+            changed = database.execute(
+                f"UPDATE studies SET {assignments} WHERE {where}", (*values, job.study, job.version)
             )
+            return bool(changed.rowcount)
+
+    def first(self, query: str, *values: object) -> Any:
+        return (self.one(query, *values) or (None,))[0]
 
     def one(self, query: str, *values: object) -> tuple | None:
         with self.lock:

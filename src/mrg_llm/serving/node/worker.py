@@ -40,7 +40,7 @@ class Worker:
     def __init__(self, store: Store, drafter: Drafter, archive: Archive | None, options: NodeOptions) -> None:
         self.store, self.drafter, self.archive, self.options = store, drafter, archive, options
         self.stopping = threading.Event()
-        self.drafting = Loop("dicom-drafting", self.draft_one, lambda: store.next_due("waiting"), self)
+        self.drafting = Loop("dicom-drafting", self.draft_one, self.next_draft, self)
         self.sending = Loop("dicom-sending", self.send_one, lambda: store.next_due("drafted"), self)
 
     def start(self) -> None:
@@ -82,6 +82,10 @@ class Worker:
                      time.perf_counter() - begun, state or "superseded")  # fmt: skip
             self.sending.woken.set()
         return True
+
+    def next_draft(self) -> float | None:
+        """When a study is complete, or one has to be deleted."""
+        return min((at for at in (self.store.next_due("waiting"), self.store.next_purge()) if at), default=None)
 
     def send_one(self) -> bool:
         """Send a draft that is due; False where there is none."""
