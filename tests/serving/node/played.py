@@ -46,6 +46,7 @@ def fake_drafter(films: list[bytes]) -> DraftReport:
 def associate(port: int, *classes: str, title: str = TITLE, calling: str = "SENDER"):
     """An association with a node, established or not."""
     entity = AE(calling)
+    entity.dimse_timeout = 3  # a peer that is killed is noticed by this alone
     for storage_class in classes or FILM_CLASSES:
         entity.add_requested_context(storage_class, [ExplicitVRLittleEndian])
     return entity.associate("127.0.0.1", port, ae_title=title)
@@ -77,6 +78,7 @@ class PlayedArchive:
         for storage_class in classes:
             entity.add_supported_context(storage_class)
         entity.require_called_aet = True
+        self.entity = entity
         self.server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self.take)])
         self.peer = Peer("ARCHIVE", "127.0.0.1", self.server.server_address[1])
 
@@ -103,7 +105,7 @@ class PlayedArchive:
         return found
 
     def stop(self):
-        self.server.shutdown()
+        self.entity.shutdown()
 
 
 class Clock:

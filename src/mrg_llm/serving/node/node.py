@@ -51,8 +51,9 @@ class Node:
         """The worklist, newest first: id, received_at (ISO 8601), films, state (waiting, drafted, sent, failed), reason
         (a code, of a failure alone) and kept: whether `report` has it."""
         return [
-            {"id": item.id, "received_at": datetime.fromtimestamp(item.received_at, UTC).isoformat(timespec="seconds"),
-             "films": item.films, "state": SHOWN.get(item.state, item.state), "reason": item.reason, "kept": bool(item.kept)}
+            {"id": item.id, "films": item.films, "state": SHOWN.get(item.state, item.state), "reason": item.reason,
+             "received_at": datetime.fromtimestamp(item.received_at, UTC).isoformat(timespec="seconds"),
+             "kept": bool(item.kept)}
             for item in self.store.items()
         ]  # fmt: skip
 

@@ -27,6 +27,7 @@ FILM_CLASSES = ("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1", "1.2
 VERIFICATION = "1.2.840.10008.1.1"
 HEAD_BYTES = 2**20  # the tags that are looked at stand there or nowhere; private elements may lie before them
 LOOKED_AT = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Modality", "NumberOfFrames", "SamplesPerPixel")
+POLL_S = 0.1  # between looks at whether to stop
 STOP_S = 10.0  # for senders to end what they are at
 PDU_BYTES = 131_072
 log = logging.getLogger("mrg_llm.serving.node")
@@ -68,7 +69,9 @@ class Receiver:
                 f"{options.host}, port {options.port} cannot be listened on ({error.strerror}); is another node there? "
                 "Give another --dicom-port"
             ) from None
-        self.thread = threading.Thread(target=self.server.serve_forever, name="dicom-receiver", daemon=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, args=(POLL_S,), name="dicom-receiver", daemon=True
+        )
         self.thread.start()
 
     @property

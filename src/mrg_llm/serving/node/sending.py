@@ -67,12 +67,14 @@ class CStore:
     def send(self, sr: bytes) -> None:
         import pydicom
 
-        association = self.entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.title)
-        if not association.is_established:
-            raise NotSent("rejected" if association.is_rejected else "unreachable", again=True)
         try:
-            if not association.accepted_contexts:
-                raise NotSent("takes no Basic Text SR", again=False)
+            association = self.entity.associate(self.peer.host, self.peer.port, ae_title=self.peer.title)
+        except OSError as error:  # its name is not known
+            raise NotSent(f"unreachable ({type(error).__name__})", again=True) from None
+        if not association.is_established:  # whatever the reason, somebody can put it right at the archive
+            no_sr = "takes no Basic Text SR" if association.rejected_contexts else "unreachable"
+            raise NotSent("rejected" if association.is_rejected else no_sr, again=True)
+        try:
             answer = association.send_c_store(pydicom.dcmread(io.BytesIO(sr)))
         finally:
             if association.is_established:

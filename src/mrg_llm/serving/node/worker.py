@@ -96,6 +96,8 @@ class Worker:
             self.archive.send(job.sr)
         except NotSent as error:
             self.send_again(job, error)
+        except Exception as error:  # a network raises many kinds
+            self.send_again(job, NotSent(type(error).__name__, again=True))
         else:
             self.store.sent(job, hashed(instance_uid(job.sr)))
             log.info("sent study=%s attempts=%d", job.study, job.attempts)
