@@ -1,14 +1,17 @@
 """Whose films they are, from the heads of their files."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mrg_llm.errors import ImageError
 from mrg_llm.exports import read_identity, render
-from mrg_llm.exports.identity import FILM, IDENTITY, readable
+from mrg_llm.exports.identity import FILM, FORMS, IDENTITY, UNFIT, identifying, readable
 from tests.exports.drafts import STUDY, TAGS, draft, film, films, identity
 from tests.fuzz.test_images import mutated
 from tests.images.made import png, ramp
@@ -27,8 +30,8 @@ NAMES = {  # the bytes are those of PS3.5, annexes H to K, where it has an examp
                          f"{ROMAN}={KANJI}={KANA}"),
     "ISO 2022 IR 13\\ISO 2022 IR 87": (b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J="
                                        b"\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J", f"ﾔﾏﾀﾞ^ﾀﾛｳ={KANJI}={KANA}"),
-    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf",
-                          "Hong^Gildong=洪^吉洞=홍^길동"),
+    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7="
+                          b"\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf", "Hong^Gildong=洪^吉洞=홍^길동"),
     "\\ISO 2022 IR 58": (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", "Zhang^XiaoDong=张^小东"),
 }  # fmt: skip
 
@@ -116,6 +119,18 @@ def test_damaged_heads_raise_nothing_but_ours_and_what_is_read_can_be_written(re
                 render(draft(study=found), format)
     assert min(outcomes.values()) > 20, outcomes
     assert "Yamada" not in caplog.text and not any("Yamada" in str(warning.message) for warning in recwarn)
+
+
+FREE = [member for keyword, member in IDENTITY.items() if keyword not in FORMS]
+TEXTS = st.text(max_size=60).map(lambda text: UNFIT.sub("", text).rstrip("\0 "))
+
+
+@settings(max_examples=60)
+@given(st.fixed_dictionaries(dict.fromkeys(FREE, TEXTS)))
+def test_what_a_format_of_dicom_carries_over_is_read_again_as_it_was(told):
+    study = replace(identity(), **told)
+    again = identifying(render(draft(study=study), "dicom-sr"))
+    assert {member: again.get(keyword, "") for keyword, member in IDENTITY.items() if member in FREE} == told
 
 
 def test_names_for_people():

@@ -14,7 +14,9 @@ def report(
         list[Path], typer.Argument(help="the films of one study (DICOM, PNG, JPEG), or their folder, zip or DICOMDIR")
     ],
     model: Annotated[Path, typer.Option("--model", help="a run folder")],
-    format: Annotated[str, typer.Option("--format", help="text, json, markdown, pdf, dicom-sr, dicom-pdf or fhir")] = "text",
+    format: Annotated[
+        str, typer.Option("--format", help="text, json, markdown, pdf, dicom-sr, dicom-pdf or fhir")
+    ] = "text",
     indication: Annotated[
         str | None, typer.Option(help="why the films were taken, for a model that was trained to be told")
     ] = None,

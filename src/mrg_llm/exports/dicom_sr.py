@@ -25,14 +25,18 @@ FINDINGS, IMPRESSIONS = ("59776-5", "LN", "Findings"), ("19005-8", "LN", "Impres
 FINDING, IMPRESSION = ("121071", "DCM", "Finding"), ("121073", "DCM", "Impression")
 COMMENT = ("121106", "DCM", "Comment")
 LANGUAGE = ("121049", "DCM", "Language of Content Item and Descendants")
-UNDETERMINED = ("und", "RFC5646", "Undetermined")  # a model writes what it was trained on, and nothing says what that was
+UNDETERMINED = (
+    "und",
+    "RFC5646",
+    "Undetermined",
+)  # a model writes what it was trained on, and nothing says what that was
 Code = tuple[str, str, str]
 
 
 def as_dicom_sr(draft: DraftReport) -> bytes:
     """A DICOM file. The draft must have a study."""
     made = document(draft, BASIC_TEXT_SR, "SR", "Draft report by software")
-    made.CompletionFlag, made.CompletionFlagDescription = "PARTIAL", draft.notice
+    made.CompletionFlag, made.CompletionFlagDescription = "PARTIAL", draft.notice[:64]
     made.PreliminaryFlag, made.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     made.ReferencedPerformedProcedureStepSequence, made.PerformedProcedureCodeSequence = [], []
     made.CurrentRequestedProcedureEvidenceSequence = [evidence(known(draft))]

@@ -11,6 +11,8 @@ from mrg_llm.exports.identity import StudyIdentity
 MARK = "[uncertain]"
 SOFTWARE = "mrg-llm"
 BREAK = re.compile(r"(?<=[.?!])\s+|(?<=[。？！])\s*|\s*\n\s*")
+# No person reads these, terminals obey them, and neither DICOM nor FHIR takes them: no draft holds any.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 NUMBERED = re.compile(r"\(?\d+[.)]")
 
 
@@ -23,6 +25,9 @@ class Sentence:
     confidence: float | None = None
     marked: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", CONTROL.sub("", self.text))
+
     @property
     def shown(self) -> str:
         """The sentence as a person must see it."""
@@ -34,7 +39,7 @@ class DraftReport:
     """One study's draft. findings: its text. model: the run's name. notice: stands in every export.
 
     impression: None where the model writes none. sentences: the findings', in order; left out, they are found by their
-    full stops. study: what `read_identity` read of the films. written_at: with a time zone.
+    full stops. study: what `read_identity` read of the films. written_at: local time where it has no zone.
     """
 
     findings: str
@@ -46,8 +51,13 @@ class DraftReport:
     written_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     def __post_init__(self) -> None:
-        if not self.sentences:
-            object.__setattr__(self, "sentences", tuple(Sentence(text) for text in split_sentences(self.findings)))
+        sound = {"findings": CONTROL.sub("", self.findings)}
+        if self.impression is not None:
+            sound["impression"] = CONTROL.sub("", self.impression)
+        found = self.sentences or tuple(Sentence(text) for text in split_sentences(self.findings))
+        zoned = self.written_at if self.written_at.tzinfo else self.written_at.astimezone()
+        for member, value in {**sound, "sentences": found, "written_at": zoned}.items():
+            object.__setattr__(self, member, value)
 
     @property
     def shown(self) -> str:

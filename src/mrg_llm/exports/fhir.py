@@ -1,7 +1,7 @@
 """A draft -> FHIR R4B: a Bundle (collection) of DiagnosticReport (preliminary), Device, Provenance, and where the films
 say whose they are, Patient and ImagingStudy.
 
-Every resource is built by fhir.resources' models, which check it. Resources name each other by urn:uuid; the study and
+The whole is checked by fhir.resources' models. Resources name each other by urn:uuid; the study and
 the report are identified as DICOM does, by urn:oid in the system urn:dicom:uid.
 """
 
@@ -24,6 +24,7 @@ CHEST_FILMS = ("30745-4", "XR Chest Views")  # of any number of views; 36643-5 i
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 NAME_FORM = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 NAME_FORMS = ("ABC", "IDE", "SYL")  # the three groups of a DICOM name: letters, ideograms, their sound
+Resource = dict[str, Any]  # or a part of one
 
 
 def as_fhir(draft: DraftReport) -> bytes:
@@ -36,33 +37,35 @@ def as_fhir(draft: DraftReport) -> bytes:
     resources = [report(draft, urls), device(draft), provenance(draft, urls)]
     if draft.study:
         resources += [patient(draft.study), imaging_study(draft.study, urls)]
-    bundle = Bundle(
-        type="collection", timestamp=draft.written_at,
-        identifier={"system": "urn:ietf:rfc:3986", "value": urls["Bundle"]},
-        entry=[{"fullUrl": urls[type(made).__name__], "resource": made} for made in resources],
-    )  # fmt: skip
+    entries = [{"fullUrl": urls[made["resourceType"]], "resource": made} for made in resources]
+    name = {"system": "urn:ietf:rfc:3986", "value": urls["Bundle"]}
+    told = {"type": "collection", "timestamp": draft.written_at, "identifier": name, "entry": entries}
+    bundle = Bundle.model_validate(told)
     return (bundle.model_dump_json(indent=1) + "\n").encode()
 
 
-def report(draft: DraftReport, urls: dict[str, str]) -> Any:
+def report(draft: DraftReport, urls: dict[str, str]) -> Resource:
     """The conclusion is the impression, or the findings where there is none; the whole text is in presentedForm."""
-    from fhir.resources.R4B.diagnosticreport import DiagnosticReport
-
-    about: dict[str, Any] = {}
+    about: Resource = {}
     if draft.study:
-        about = {"subject": {"reference": urls["Patient"]}, "imagingStudy": [{"reference": urls["ImagingStudy"]}]}
-        day = fhir_date(draft.study.study_date)
-        about |= {"effectiveDateTime": day} if day else {}  # of the time, the films do not say the zone
+        about = {
+            "subject": {"reference": urls["Patient"]},
+            "imagingStudy": [{"reference": urls["ImagingStudy"]}],
+            "effectiveDateTime": fhir_date(draft.study.study_date),  # films do not say the zone of their time
+        }
     words = base64.b64encode(as_text(draft)).decode()
-    return DiagnosticReport(
-        status="preliminary", text=narrative(draft), issued=draft.written_at,
-        identifier=[dicom_uid(as_uid(instance_uuid(draft, "DiagnosticReport")))],
-        category=[coding(HL7 + "v2-0074", "RAD", "Radiology")],
-        code=coding(LOINC, *CHEST_FILMS),
-        conclusion=draft.impression or draft.shown,
-        presentedForm=[{"contentType": "text/plain; charset=utf-8", "data": words, "title": draft.notice}],
+    return {
+        "resourceType": "DiagnosticReport",
+        "text": narrative(draft),
+        "identifier": [dicom_uid(as_uid(instance_uuid(draft, "DiagnosticReport")))],
+        "status": "preliminary",
+        "category": [coding(HL7 + "v2-0074", "RAD", "Radiology")],
+        "code": coding(LOINC, *CHEST_FILMS),
+        "issued": draft.written_at,
+        "conclusion": (draft.impression or draft.shown).strip() or None,
+        "presentedForm": [{"contentType": "text/plain; charset=utf-8", "data": words, "title": draft.notice}],
         **about,
-    )  # fmt: skip
+    }
 
 
 def narrative(draft: DraftReport) -> dict[str, str]:
@@ -71,42 +74,46 @@ def narrative(draft: DraftReport) -> dict[str, str]:
     return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{lines}</div>'}
 
 
-def device(draft: DraftReport) -> Any:
-    from fhir.resources.R4B.device import Device
+def device(draft: DraftReport) -> Resource:
+    return {
+        "resourceType": "Device",
+        "identifier": [dicom_uid(as_uid(device_uuid(draft)))],
+        "status": "active",
+        "manufacturer": MANUFACTURER,
+        "deviceName": [{"name": f"{SOFTWARE} {draft.model}", "type": "model-name"}],
+        "version": [{"value": software_version()}],
+        "note": [{"text": draft.notice}],
+    }
 
-    return Device(
-        identifier=[dicom_uid(as_uid(device_uuid(draft)))], status="active", manufacturer=MANUFACTURER,
-        deviceName=[{"name": f"{SOFTWARE} {draft.model}", "type": "model-name"}],
-        version=[{"value": software_version()}], note=[{"text": draft.notice}],
-    )  # fmt: skip
 
-
-def provenance(draft: DraftReport, urls: dict[str, str]) -> Any:
+def provenance(draft: DraftReport, urls: dict[str, str]) -> Resource:
     """The device wrote the report, from the films."""
-    from fhir.resources.R4B.provenance import Provenance
-
-    source = [{"role": "source", "what": {"reference": urls["ImagingStudy"]}}] if draft.study else None
     author = coding(HL7 + "provenance-participant-type", "author", "Author")
-    return Provenance(
-        target=[{"reference": urls["DiagnosticReport"]}], recorded=draft.written_at, entity=source,
-        activity=coding(HL7 + "v3-DataOperation", "CREATE", "create"),
-        agent=[{"type": author, "who": {"reference": urls["Device"]}}],
-    )  # fmt: skip
+    source = {"role": "source", "what": {"reference": urls["ImagingStudy"]}}
+    return {
+        "resourceType": "Provenance",
+        "target": [{"reference": urls["DiagnosticReport"]}],
+        "recorded": draft.written_at,
+        "activity": coding(HL7 + "v3-DataOperation", "CREATE", "create"),
+        "agent": [{"type": author, "who": {"reference": urls["Device"]}}],
+        "entity": [source] if draft.study else None,
+    }
 
 
-def patient(study: StudyIdentity) -> Any:
-    from fhir.resources.R4B.patient import Patient
-
+def patient(study: StudyIdentity) -> Resource:
     number = {"type": coding(HL7 + "v2-0203", "MR", "Medical record number"), "value": study.patient_id.strip()}
-    if study.patient_id_issuer:
-        number["assigner"] = {"display": study.patient_id_issuer}
-    return Patient(
-        identifier=[number] if study.patient_id.strip() else None, name=human_names(study.patient_name) or None,
-        birthDate=fhir_date(study.birth_date), gender=GENDERS.get(study.sex),
-    )  # fmt: skip
+    if study.patient_id_issuer.strip():
+        number["assigner"] = {"display": study.patient_id_issuer.strip()}
+    return {
+        "resourceType": "Patient",
+        "identifier": [number] if study.patient_id.strip() else None,
+        "name": human_names(study.patient_name) or None,
+        "gender": GENDERS.get(study.sex),
+        "birthDate": fhir_date(study.birth_date),
+    }
 
 
-def human_names(name: str) -> list[dict[str, Any]]:
+def human_names(name: str) -> list[Resource]:
     """A DICOM person name as FHIR's: one a group, each saying in which script it is."""
     found = []
     for form, group in zip(NAME_FORMS, name.split("="), strict=False):
@@ -119,10 +126,8 @@ def human_names(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def imaging_study(study: StudyIdentity, urls: dict[str, str]) -> Any:
-    from fhir.resources.R4B.imagingstudy import ImagingStudy
-
-    identifiers = [dicom_uid(study.study_uid)]
+def imaging_study(study: StudyIdentity, urls: dict[str, str]) -> Resource:
+    identifiers: list[Resource] = [dicom_uid(study.study_uid)]
     if study.accession_number.strip():
         accession = coding(HL7 + "v2-0203", "ACSN", "Accession ID")
         identifiers.append({"type": accession, "value": study.accession_number.strip()})
@@ -132,16 +137,24 @@ def imaging_study(study: StudyIdentity, urls: dict[str, str]) -> Any:
     series: dict[str, list[SourceFilm]] = {}
     for film in study.films:
         series.setdefault(film.series_uid, []).append(film)
-    return ImagingStudy(
-        status="available", identifier=identifiers, subject={"reference": urls["Patient"]},
-        started=fhir_date(study.study_date), description=study.description.strip() or None,
-        referrer={"display": physician} if physician else None,
-        series=[{"uid": uid, "modality": {"system": DCM, "code": films[0].modality or "OT"},  # it may not be absent
-                 "instance": [instance(film) for film in films]} for uid, films in series.items()],
-    )  # fmt: skip
+    return {
+        "resourceType": "ImagingStudy",
+        "identifier": identifiers,
+        "status": "available",
+        "subject": {"reference": urls["Patient"]},
+        "started": fhir_date(study.study_date),
+        "referrer": {"display": physician} if physician else None,
+        "description": study.description.strip() or None,
+        "series": [series_of(uid, films) for uid, films in series.items()],
+    }
 
 
-def instance(film: SourceFilm) -> dict[str, Any]:
+def series_of(uid: str, films: list[SourceFilm]) -> Resource:
+    modality = {"system": DCM, "code": films[0].modality or "OT"}  # FHIR must have one; OT is "other"
+    return {"uid": uid, "modality": modality, "instance": [instance(film) for film in films]}
+
+
+def instance(film: SourceFilm) -> Resource:
     kind = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{film.sop_class_uid}"}
     return {"uid": film.sop_instance_uid, "sopClass": kind}
 
@@ -150,7 +163,7 @@ def dicom_uid(uid: str) -> dict[str, str]:
     return {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
 
 
-def coding(system: str, code: str, display: str) -> dict[str, Any]:
+def coding(system: str, code: str, display: str) -> Resource:
     return {"coding": [{"system": system, "code": code, "display": display}]}
 
 

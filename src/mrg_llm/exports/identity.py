@@ -32,7 +32,9 @@ STUDY = {"StudyInstanceUID": "study_uid", "StudyDate": "study_date", "StudyTime"
 IDENTITY = PATIENT | STUDY
 FILM = {"SeriesInstanceUID": "series_uid", "SOPClassUID": "sop_class_uid", "SOPInstanceUID": "sop_instance_uid",
         "Modality": "modality"}  # fmt: skip
-UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]")  # control characters, and what stood for damage
+UNFIT = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd\ufffe\uffff]"
+)  # control characters, and what stood for damage
 LEFT_BY_PYDICOM = "\x1b$)A"  # the escape sequence of ISO 2022 IR 58 (Chinese), which it decodes but does not remove
 UID = r"(?=.{1,64}$)[0-9]+(\.[0-9]+)+"
 FORMS = {"StudyInstanceUID": UID, "SeriesInstanceUID": UID, "SOPClassUID": UID, "SOPInstanceUID": UID,

@@ -1,7 +1,7 @@
 """A draft -> a page of PDF: what it is, whose films, the sections, the films themselves if they are given.
 
-The letters are DejaVu's, embedded (they come with matplotlib): Latin, Greek, Cyrillic. What it has no letters for, names
-in Chinese, Japanese or Korean above all, is set in the Asian fonts that every PDF viewer has at hand.
+The letters are DejaVu's, embedded (they come with matplotlib): Latin, Greek, Cyrillic. What it has none for, names in
+Chinese, Japanese or Korean above all, is left to the Asian fonts of the reader's PDF viewer.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def styles() -> dict[str, Any]:
     body = ParagraphStyle("body", fontName=REGULAR, fontSize=11, leading=16, splitLongWords=1)
     return {
         "body": body,
-        "small": ParagraphStyle("small", body, fontSize=8.5, leading=12, textColor=GRAY),
+        "small": ParagraphStyle("small", body, fontSize=9, leading=13),
         "heading": ParagraphStyle("heading", body, fontName=BOLD, fontSize=12, spaceBefore=14, spaceAfter=4),
         "title": ParagraphStyle("title", body, fontName=BOLD, fontSize=17, leading=24, spaceAfter=4),
     }
@@ -140,11 +140,9 @@ def banner(draft: DraftReport) -> Callable[[Any, Any], None]:
 
 def pictures(films: Sequence[bytes]) -> Any:
     """The films side by side, each as high as the others unless it would be too wide."""
+    from reportlab.lib.pagesizes import A4
     from reportlab.platypus import Image, Table
 
-    def picture(data: bytes) -> Image:
-        image = Image(io.BytesIO(data))
-        image._restrictSize(460 / len(films), FILM_HEIGHT)
-        return image
-
-    return Table([[picture(film) for film in films]], hAlign="LEFT")
+    width = (A4[0] - 2 * MARGIN) / len(films) - 12  # a cell has 6 points on either side
+    row = [Image(io.BytesIO(data), width, FILM_HEIGHT, kind="proportional") for data in films]
+    return Table([row], hAlign="LEFT")

@@ -12,12 +12,13 @@ from uuid import UUID, uuid5
 
 from mrg_llm.exports.draft import SOFTWARE, DraftReport, software_version
 
-OURS = UUID("5b0f3c0e-8a51-4a0c-9d0e-0f1c64f4a2d7")  # drawn once: the space in which our names mean what they do
+OURS = UUID("ec87e251-2382-4960-9ae6-bb4eefb5df8c")  # drawn once: the space in which our names mean what they do
 
 
 def instance_uuid(draft: DraftReport, what: str) -> UUID:
-    """Of one document or resource: another word, mark, film, patient's detail, model or version is another one."""
-    members = asdict(draft) | {"written_at": None}
+    """Of one document or resource: another word, mark, film, patient's detail, model or version is another one. (A
+    confidence is not: no document holds it, and its last digits are the machine's.)"""
+    members = asdict(draft) | {"written_at": None, "sentences": [sentence.shown for sentence in draft.sentences]}
     return named(what, members, software_version())
 
 
