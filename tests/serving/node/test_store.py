@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 import stat
 
 import pytest
@@ -254,6 +255,18 @@ def test_where_the_disk_fails_nothing_is_kept(store, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError):
+            store.add(arrival())
+    assert store.items() == [] and not list(store.films.iterdir())
+    assert store.add(arrival())
+
+
+def test_where_the_queue_fails_nothing_is_kept(store, monkeypatch):
+    def full(*row):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "enter", full)
+        with pytest.raises(sqlite3.OperationalError):
             store.add(arrival())
     assert store.items() == [] and not list(store.films.iterdir())
     assert store.add(arrival())

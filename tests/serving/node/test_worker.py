@@ -1,6 +1,7 @@
 """What is final, what is tried again and when, told by a fake clock: no thread is started."""
 
 import logging
+import time
 
 import pytest
 
@@ -104,6 +105,14 @@ def test_films_of_two_patients_get_no_report(worker_of):
     assert worker.draft_one() and outcome(worker) == ("failed", "contradictory_films")
 
 
+def test_a_study_that_no_memory_can_hold_is_not_read(worker_of, monkeypatch):
+    from mrg_llm.serving.node import worker as module
+
+    monkeypatch.setattr(module, "MAX_ZIP_BYTES", 100)
+    worker = worker_of()
+    assert worker.draft_one() and outcome(worker) == ("failed", "too_large")
+
+
 def test_a_film_whose_file_is_gone_fails_in_the_end(worker_of, clock):
     worker = worker_of()
     for path in worker.store.films.iterdir():
@@ -162,6 +171,19 @@ def test_an_archive_that_refuses_is_not_asked_again(worker_of, clock):
     worker.draft_one()
     assert pauses(worker, worker.send_one, clock) == []
     assert outcome(worker) == ("failed", "archive_refused") and archive.calls == 1
+
+
+def test_a_step_that_fails_does_not_end_the_others(worker_of, caplog):
+    worker = worker_of()
+    worker.store.close()
+    worker.drafting.start()
+    until = time.monotonic() + 60
+    while "step failed" not in caplog.text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert worker.drafting.is_alive()
+    worker.stop()
+    assert not worker.drafting.is_alive()
 
 
 def test_films_go_a_while_after_the_report_was_sent(worker_of, clock):

@@ -111,8 +111,13 @@ class Store:
                 if self.held_bytes() + len(arrival.data) > self.disk_bytes:
                     raise StoreFull
                 write_through(self.path(arrival.content), arrival.data)
-            with self.transaction() as database:
-                self.enter(database, arrival, new)
+            try:
+                with self.transaction() as database:
+                    self.enter(database, arrival, new)
+            except sqlite3.Error:
+                if new:
+                    self.path(arrival.content).unlink(missing_ok=True)  # a full disk needs the room
+                raise
             if content and new:
                 self.path(content).unlink(missing_ok=True)
         return new
@@ -263,6 +268,9 @@ class Store:
 
     def held_bytes(self) -> int:
         return self.first("SELECT SUM(bytes) FROM films WHERE held") or 0
+
+    def study_bytes(self, study: str) -> int:
+        return self.first("SELECT SUM(bytes) FROM films WHERE study = ? AND held", study) or 0
 
     def path(self, content: str) -> Path:
         return self.films / f"{content}.dcm"

@@ -6,8 +6,8 @@ after pauses that double. Logs hold hashes, counts and codes.
 
 from __future__ import annotations
 
+import io
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from mrg_llm.errors import ImageError, InputError, ResourceError, UnfamiliarError
 from mrg_llm.exports import DraftReport, read_identity, render
+from mrg_llm.images.limits import MAX_ZIP_BYTES
 from mrg_llm.serving.node.options import NodeOptions
 from mrg_llm.serving.node.sending import Archive, NotSent
 from mrg_llm.serving.node.store import Job, Outgoing, Store, hashed
@@ -69,6 +70,8 @@ class Worker:
             return False
         begun = time.perf_counter()
         try:
+            if self.store.study_bytes(job.study) > MAX_ZIP_BYTES:
+                raise Unsuited("too_large")
             films = self.store.read_films(job.study)
             draft = drafted(self.drafter, films)
             sr = render(draft, "dicom-sr")
@@ -146,8 +149,8 @@ class Loop(threading.Thread):
                     continue
                 due = self.due()
                 pause = LONGEST_SLEEP_S if due is None else due - self.worker.store.clock()
-            except (OSError, sqlite3.Error) as error:  # the disk is full or broken: it may be mended
-                log.error("the store cannot be used (%s)", type(error).__name__)
+            except Exception as error:  # the disk is full or broken, say: it may be mended, and the others go on
+                log.error("%s: a step failed (%s)", self.name, type(error).__name__)
                 pause = self.worker.options.retry_s
             self.woken.wait(min(max(pause, 0.01), LONGEST_SLEEP_S))
 
@@ -173,8 +176,6 @@ def drafted(drafter: Drafter, films: list[bytes]) -> DraftReport:
 
 
 def instance_uid(sr: bytes) -> str:
-    import io
-
     import pydicom
 
     return str(pydicom.dcmread(io.BytesIO(sr), specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
