@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mrg_llm.serving.node import Peer
+from tests.conftest import REPOSITORY
 from tests.serving.node.played import TITLE, film, film_bytes, uid
 from tests.serving.node.test_node import settled
 
@@ -28,14 +29,14 @@ pytestmark = [
 class Orthanc:
     """A running Orthanc, spoken to by its REST interface."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **more):
         self.dicom, self.web = free_ports(2)
         settings = {
             "Name": "test", "StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": [str(PLUGIN)],
             "DicomAet": "ORTHANC", "DicomPort": self.dicom, "DicomCheckCalledAet": True, "DicomAlwaysAllowStore": True,
             "HttpPort": self.web, "RemoteAccessAllowed": False, "AuthenticationEnabled": True,
             "RegisteredUsers": {"node": PASSWORD}, "DicomModalities": {}, "DicomModalitiesInDatabase": True,
-            "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}, **more,
         }  # fmt: skip
         (folder / "orthanc.json").write_text(json.dumps(settings))
         self.log = (folder / "log").open("wb")
@@ -132,17 +133,26 @@ def test_films_out_of_an_archive_and_the_report_back_into_it(orthanc, start, way
     assert len([sr for sr in orthanc.reports() if sr["StudyInstanceUID"] == uid(way)]) == 2
 
 
-def test_an_archive_that_is_down_gets_its_report_when_it_is_up_again(tmp_path_factory, start):
-    first = Orthanc(tmp_path_factory.mktemp("orthanc"))
+def test_an_archive_that_is_down_gets_its_report_when_it_is_up_again(orthanc, start):
+    node = start(send=Peer("ORTHANC", "127.0.0.1", *free_ports(1)), retry_s=0.2, longest_retry_s=0.5)
+    orthanc.ask("POST", "/instances", film_bytes("down"))
+    orthanc.send_study("down", node.port)
+    settled(node, "drafted")
+    node.worker.archive.peer = Peer("ORTHANC", "127.0.0.1", orthanc.dicom)
+    settled(node, "sent")
+    assert len([sr for sr in orthanc.reports() if sr["StudyInstanceUID"] == uid("down")]) == 1
+
+
+def test_the_rule_of_the_documentation_sends_films_and_not_our_reports(tmp_path, start):
+    text = (REPOSITORY / "docs" / "dicom-node.md").read_text()
+    (tmp_path / "rule.lua").write_text("function OnStored" + text.split("function OnStored")[1].split("\n\n")[0])
+    archive = Orthanc(tmp_path, LuaScripts=[str(tmp_path / "rule.lua")])
     try:
-        node = start(send=Peer("ORTHANC", "127.0.0.1", first.dicom), retry_s=0.2, longest_retry_s=0.5)
-        first.ask("POST", "/instances", film_bytes("down"))
-        node.worker.archive.peer = Peer("ORTHANC", "127.0.0.1", *free_ports(1))  # nobody is there
-        first.send_study("down", node.port)
-        settled(node, "drafted")
-        assert first.reports() == []
-        node.worker.archive.peer = Peer("ORTHANC", "127.0.0.1", first.dicom)
-        settled(node, "sent")
-        assert len(first.reports()) == 1
+        node = start(send=Peer("ORTHANC", "127.0.0.1", archive.dicom), wait_s=1)
+        archive.ask("PUT", "/modalities/mrg", {"AET": TITLE, "Host": "127.0.0.1", "Port": node.port})
+        for number in (1, 2):
+            archive.ask("POST", "/instances", film_bytes("rule", number))
+        assert settled(node, "sent")[0]["films"] == 2
+        assert len(archive.reports()) == 1
     finally:
-        first.stop()
+        archive.stop()
