@@ -24,6 +24,7 @@ ALLOWED = {
     },  # where films, studies and labels meet
     "model": {"errors", "model", "films", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "films", "model", "images", "studies", "settings", "scoring", "training", "progress"},
+    "serving/node": {"errors", "exports", "images", "serving"},
 }
 
 
