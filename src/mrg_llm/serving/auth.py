@@ -58,7 +58,7 @@ class Keys:
         return owner if scheme.lower() == "bearer" else None
 
 
-def new_key(name: str, path: Path) -> str:
+def make_key(name: str, path: Path) -> str:
     """Add a key to the file, which only its owner may read; returns the key. Raises SettingsError, ResourceError."""
     if not LINE.fullmatch(f"{name}:{'0' * 64}"):
         raise SettingsError("a key's name has 1 to 64 letters, digits, dots, dashes and underscores; it stands in the "

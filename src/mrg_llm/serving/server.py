@@ -81,13 +81,12 @@ class DrainingServer(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises ResourceError."""
+    """A socket to listen at. Raises ResourceError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host.strip("[]"), port))
-        listening.listen(256)
     except OSError as error:
         listening.close()
         raise ResourceError(f"{host}:{port} cannot be listened on ({error.strerror or type(error).__name__}); give "

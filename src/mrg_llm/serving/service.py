@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from mrg_llm.errors import InputError, ResourceError
+from mrg_llm.errors import ImageError, InputError, ResourceError
 from mrg_llm.exports import DraftReport
 from mrg_llm.serving.audit import AuditFile
 from mrg_llm.serving.auth import Keys
@@ -156,7 +156,10 @@ class Service:
 
     def draft_films(self, films: list[bytes]) -> DraftReport:
         """For the node, from its own thread: it waits its turn and needs no place."""
-        looked = self.engine.look(Asked(tuple(films)))
+        try:
+            looked = self.engine.look(Asked(tuple(films)))
+        except Refusal as refusal:
+            raise ImageError(refusal.message) from None
         return asyncio.run_coroutine_threadsafe(self.line.draft(looked), self.loop).result()
 
     async def received(self, id: str, owner: str | None) -> Memory | None:
