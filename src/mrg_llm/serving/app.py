@@ -20,7 +20,7 @@ from mrg_llm.exports import FORMATS, check_format
 from mrg_llm.exports.draft import software_version
 from mrg_llm.serving import openai, reports, schemas
 from mrg_llm.serving.door import Door
-from mrg_llm.serving.refusals import Refusal
+from mrg_llm.serving.refusals import Refusal, internal
 from mrg_llm.serving.service import Service
 
 PAGE = Path(__file__).with_name("page")
@@ -46,6 +46,7 @@ def app_of(service: Service) -> Door:
     app.add_exception_handler(Refusal, say_refusal)
     app.add_exception_handler(HTTPException, say_http)
     app.add_exception_handler(RequestValidationError, say_invalid)
+    app.add_exception_handler(Exception, say_internal)
     return Door(app, service)
 
 
@@ -115,3 +116,8 @@ async def say_http(request: Request, error: Exception) -> Response:
 async def say_invalid(request: Request, error: Exception) -> Response:
     """Not with the details, which quote what was sent."""
     return Refusal(400, "bad_request", "a parameter has a value it cannot have; see /openapi.json").response()
+
+
+async def say_internal(request: Request, error: Exception) -> Response:
+    """The door logs what it was."""
+    return internal().response()

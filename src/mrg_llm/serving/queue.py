@@ -62,10 +62,12 @@ class Line:
     """`async with Line(engine, metrics) as line: await line.draft(looked)`."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, *, places: int = 32, batch: int = 8, most_bytes: int = 2**30
+        self, engine: Engine, metrics: Metrics, *, places: int = 32, batch: int = 8, most_bytes: int = 2**30,
+        patience_s: float = math.inf,
     ):  # fmt: skip
         self.engine, self.metrics, self.places, self.batch, self.most_bytes = engine, metrics, places, batch, most_bytes
-        self.taken, self.held, self.study_s = 0, 0, 1.0
+        self.taken, self.held, self.patience_s = 0, 0, patience_s
+        self.study_s = 0.0  # that a study takes, a moving average
         self.waiting: deque[Ticket] = deque()
         self.came, self.full = asyncio.Event(), asyncio.Event()
         self.worker = ThreadPoolExecutor(1, "mrg-writing")
@@ -81,8 +83,9 @@ class Line:
         self.worker.shutdown(wait=False, cancel_futures=True)
 
     def enter(self) -> Place:
-        """A place. Raises Refusal where none is free."""
-        if self.taken >= self.places:
+        """A place. Raises Refusal where none is free, or where the study would wait longer than anybody does."""
+        too_late = self.taken > 0 and (self.taken + 1) * self.study_s > self.patience_s
+        if self.taken >= self.places or too_late:
             raise self.busy()
         self.taken += 1
         return Place(self)
@@ -91,6 +94,11 @@ class Line:
         wait_s = math.ceil(self.taken * self.study_s)
         return Refusal(503, "busy", "the service has as many studies as it takes; try again after the seconds that "
                        "Retry-After says", min(max(wait_s, 1), LONGEST_RETRY_S))  # fmt: skip
+
+    @property
+    def depth(self) -> int:
+        """Studies that wait, without those that have given up."""
+        return sum(not ticket.done.done() for ticket in self.waiting)
 
     async def draft(self, looked: Looked, hear: Hear | None = None) -> DraftReport:
         """The draft of one study, in a batch with others. hear: called in the event loop as its text grows. Cancelling

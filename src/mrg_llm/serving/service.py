@@ -86,11 +86,16 @@ class Service:
         options = self.options
         self.loop = asyncio.get_running_loop()
         self.line = Line(
-            self.engine, self.metrics, places=options.places, batch=options.batch, most_bytes=4 * options.limits.bytes
+            self.engine,
+            self.metrics,
+            places=options.places,
+            batch=options.batch,
+            most_bytes=4 * options.limits.bytes,
+            patience_s=options.deadline_s,
         )
         self.metrics.places.set_function(lambda: self.line.taken)
         self.metrics.held.set_function(lambda: self.line.held)
-        self.metrics.depth.set_function(lambda: len(self.line.waiting))
+        self.metrics.depth.set_function(lambda: self.line.depth)
         self.metrics.draining.set_function(lambda: self.draining)
         self.readers = ThreadPoolExecutor(READERS, "mrg-reading")
         await self.line.__aenter__()
@@ -205,9 +210,9 @@ async def unless_gone(receive: Callable[[], Awaitable[Any]], work: Coroutine[Any
         raise ClientGone
     finally:
         for one in (task, watch):
-            one.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await one
+            if one.cancel():  # it was not done
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await one
 
 
 class ClientGone(Exception):
