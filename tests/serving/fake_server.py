@@ -6,7 +6,7 @@ For looking at the page and for tests of signals and load. Films are decoded and
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from pathlib import Path
 
 from mrg_llm.serving.audit import AuditFile
@@ -26,7 +26,14 @@ def main() -> None:
     said.add_argument("--keys", type=Path)
     said.add_argument("--audit", type=Path)
     said.add_argument("--keep-edits", type=Path)
+    said.add_argument("--rounds", type=int, default=1, help="how often to start, each time until a signal")
     given = said.parse_args()
+    for _ in range(given.rounds):
+        serve(given)
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Until a signal; says its address first and its counts at the end."""
     listening = bound("127.0.0.1", given.port)
     service = Service(
         FakeEngine(given.latency, decodes=not given.blind),
@@ -37,7 +44,8 @@ def main() -> None:
     print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
     finished = run(service, listening)
     print(f"accepted {service.accepted}, answered {service.answered}", flush=True)
-    sys.exit(0 if finished else 1)
+    if not finished:
+        os._exit(1)  # as mrg serve does
 
 
 if __name__ == "__main__":
