@@ -79,11 +79,7 @@ def test_killed_at_the_worst_moments(tmp_path, archive, moment):
     with node_process(tmp_path / "node", archive, die=moment) as (process, port):
         send_until_it_dies(process, port, films)
         assert process.wait(60) == -9
-    if "film" not in moment and "row" not in moment:
-        assert not films
     finish(tmp_path / "node", archive, films, ["study"])
-    (reports,) = archive.reports().values()
-    assert len(reports) == 1 or "row" in moment or "film" in moment, "of the first film alone, when the second is late"
 
 
 def test_killed_at_random_moments(tmp_path, archive):

@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -95,7 +96,7 @@ def test_c_store_brings_the_report_as_it_was_written(sr, archive):
     assert received == pydicom.dcmread(io.BytesIO(sr))
 
 
-def test_an_archive_without_sr_an_unknown_name_and_nobody_at_all(sr, archive):
+def test_an_archive_without_sr_an_unknown_name_and_nobody_at_all(sr, archive, monkeypatch):
     no_sr = PlayedArchive(classes=(CT_STORAGE,))
     try:
         assert outcome(CStore(no_sr.peer, "MRG_LLM", 10), sr) == ("takes no Basic Text SR", True)
@@ -104,7 +105,12 @@ def test_an_archive_without_sr_an_unknown_name_and_nobody_at_all(sr, archive):
     assert outcome(CStore(replace(archive.peer, title="OTHER"), "MRG_LLM", 10), sr) == ("rejected", True)
     archive.stop()
     assert outcome(CStore(archive.peer, "MRG_LLM", 10), sr) == ("unreachable", True)
-    assert outcome(CStore(Peer("A", "no-such-host.invalid", 104), "MRG_LLM", 10), sr) == ("unreachable", True)
+
+    def unknown(*what, **how):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert outcome(CStore(Peer("A", "archive.example", 104), "MRG_LLM", 10), sr) == ("unreachable (gaierror)", True)
 
 
 def test_stow_posts_the_report_whole(sr, web):

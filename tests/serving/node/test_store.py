@@ -4,6 +4,7 @@ import errno
 import os
 import sqlite3
 import stat
+import threading
 
 import pytest
 
@@ -225,6 +226,34 @@ def test_without_an_archive_drafts_are_kept_for_a_while_only(opened, clock):
     assert store.purge() == 1 and state(store) == "drafted" and store.outgoing() is None
     store = opened(sends=True)
     assert store.outgoing() is None, "there is nothing left to send"
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_drafts_are_kept_as_long_as_this_start_says(opened, clock, sends):
+    store = opened(sends=not sends)
+    store.add(arrival())
+    drafted(store, clock)
+    store = opened(sends=sends)
+    clock.pass_(600)
+    assert store.purge() == (not sends) and bool(store.outgoing()) == sends
+
+
+def test_a_film_that_comes_again_while_it_is_deleted_stays(store, clock, monkeypatch):
+    store.add(arrival())
+    sent(store, clock)
+    clock.pass_(600)
+    again = threading.Thread(target=store.add, args=(arrival(),))
+    unlink = type(store.films).unlink
+
+    def slow(path, **how):
+        again.start()
+        again.join(0.3)
+        unlink(path, **how)
+
+    monkeypatch.setattr(type(store.films), "unlink", slow)
+    store.purge()
+    again.join()
+    assert store.read_films("s1") == [b"pixels"]
 
 
 def test_a_failed_study_that_is_sent_again_is_tried_again(store, clock):

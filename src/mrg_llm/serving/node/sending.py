@@ -25,7 +25,7 @@ PERMANENT_HTTP = (400, 409, 410, 411, 413, 414, 415, 422)  # the others may chan
 OUT_OF_RESOURCES = range(0xA700, 0xA800)
 PROCESSING_FAILURE, NOT_AUTHORIZED = 0x0110, 0x0124
 WARNINGS = range(0xB000, 0xC000)  # PS3.4 B.2.3: kept, with a remark
-FAILED_SEQUENCE, FAILURE_REASON, INSTANCE = "00081198", "00081197", "00081155"
+FAILED_SEQUENCE, FAILURE_REASON = "00081198", "00081197"
 
 
 class NotSent(Exception):
@@ -121,10 +121,13 @@ class Stow:
 
 def judge_status(status: int) -> None:
     """Of a C-STORE response. Raises NotSent for a failure."""
-    if status == 0 or status in WARNINGS:
-        return
+    if status and status not in WARNINGS:
+        raise failure(status)
+
+
+def failure(status: int) -> NotSent:
     again = status in OUT_OF_RESOURCES or status in (PROCESSING_FAILURE, NOT_AUTHORIZED)
-    raise NotSent(f"status {status:04X}", again)
+    return NotSent(f"status {status:04X}", again)
 
 
 def judge_http(status: int, said: bytes) -> None:
@@ -132,7 +135,7 @@ def judge_http(status: int, said: bytes) -> None:
     if status in (200, 202, 409):
         failed = failures(said)
         if failed:
-            judge_status(failed[0] or PROCESSING_FAILURE)
+            raise failure(failed[0] or PROCESSING_FAILURE)
     if status not in (200, 202):
         raise NotSent(f"HTTP {status}", again=status not in PERMANENT_HTTP)
 
@@ -144,7 +147,7 @@ def failures(said: bytes) -> list[int]:
         told: Any = json.loads(said)
         module = told[0] if isinstance(told, list) else told
         return [int(one.get(FAILURE_REASON, {}).get("Value", [0])[0]) for one in module[FAILED_SEQUENCE]["Value"]]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
         return []
 
 

@@ -203,20 +203,22 @@ class Store:
     def purge(self) -> int:
         """Delete films and drafts whose time is over, and forget what is very old; how many studies that were."""
         now = self.clock()
-        with self.transaction() as database:
-            over = [row[0] for row in database.execute("SELECT id FROM studies WHERE purge_at <= ?", (now,))]
-            files = []
-            for study in over:
-                files += database.execute("SELECT content FROM films WHERE study = ? AND held", (study,)).fetchall()
-                database.execute("UPDATE films SET held = 0 WHERE study = ?", (study,))
-                database.execute("UPDATE studies SET purge_at = NULL, draft = NULL, sr = NULL WHERE id = ?", (study,))
-            old = database.execute(
-                "DELETE FROM studies WHERE received_at < ? AND purge_at IS NULL AND sr IS NULL "
-                "AND state NOT IN ('waiting', 'drafting')",
-                (now - REMEMBER_S,),
-            ).rowcount
-        for (content,) in files:
-            self.path(content).unlink(missing_ok=True)
+        with self.receiving:  # a film that comes again must not be deleted as the one that was here before
+            with self.transaction() as database:
+                over = [row[0] for row in database.execute("SELECT id FROM studies WHERE purge_at <= ?", (now,))]
+                files = []
+                for study in over:
+                    files += database.execute("SELECT content FROM films WHERE study = ? AND held", (study,)).fetchall()
+                    database.execute("UPDATE films SET held = 0 WHERE study = ?", (study,))
+                    database.execute(
+                        "UPDATE studies SET purge_at = NULL, draft = NULL, sr = NULL WHERE id = ?", (study,)
+                    )
+                old = database.execute(
+                    "DELETE FROM studies WHERE received_at < ? AND purge_at IS NULL AND sr IS NULL "
+                    "AND state NOT IN ('waiting', 'drafting')", (now - REMEMBER_S,),
+                ).rowcount  # fmt: skip
+            for (content,) in files:
+                self.path(content).unlink(missing_ok=True)
         if over or old:
             with self.lock:  # what was overwritten must not stay readable in the log either
                 self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -230,11 +232,9 @@ class Store:
             database.execute("UPDATE studies SET due_at = ? WHERE state = 'drafted'", (now,))
             # A clock that was set back would make these wait for ever.
             database.execute("UPDATE studies SET due_at = MIN(due_at, ?) WHERE state = 'waiting'", (now + self.wait_s,))
-            if not self.sends:
-                database.execute(
-                    "UPDATE studies SET purge_at = ? WHERE state = 'drafted' AND purge_at IS NULL AND sr IS NOT NULL",
-                    (now + self.keep_s,),
-                )
+            # Whether drafts are final may have changed.
+            purge_at = "NULL" if self.sends else f"IFNULL(purge_at, {now + self.keep_s})"
+            database.execute(f"UPDATE studies SET purge_at = {purge_at} WHERE state = 'drafted' AND sr IS NOT NULL")
             held = {name for (name,) in database.execute("SELECT content FROM films WHERE held")}
         for path in self.films.iterdir():
             if path.suffix != ".dcm" or path.stem not in held:
