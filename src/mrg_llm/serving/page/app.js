@@ -1,0 +1,214 @@
+// The page's story: films in, a draft sentence by sentence, its evidence over the films, a report out.
+
+import * as api from "./api.js";
+import { askKey, mayDiscard } from "./dialogs.js";
+import { dropped, typed } from "./files.js";
+import { Film, preview } from "./film.js";
+import { obey } from "./keys.js";
+import { announce, hush, tell, tellAndRetry } from "./messages.js";
+import { Report } from "./report.js";
+import { Sentences } from "./sentences.js";
+import { nextTheme, startTheme } from "./theme.js";
+import { Viewer } from "./viewer.js";
+import { Worklist } from "./worklist.js";
+
+const $ = (id) => document.getElementById(id);
+const PATIENCE = 5; // s to wait where a busy server does not say how long
+
+const viewer = new Viewer();
+const report = new Report({ say: (words, loud) => (loud ? tell(words, [], "note") : announce(words)), refused });
+const worklist = new Worklist({ open: openItem, said: announce });
+const sentences = new Sentences((index) => viewer.heat(index, index === null ? "" : `Where the model looked for sentence ${index + 1}.`));
+let writing = null; // the AbortController of the draft that is being written
+
+async function start() {
+  startTheme();
+  api.whenKeyIsNeeded(askKey);
+  try {
+    const config = await api.config();
+    $("model").textContent = config.model;
+    report.configure(config);
+    if (config.dicom) worklist.start();
+  } catch (error) {
+    refused(error, start);
+  }
+}
+
+// Files of one study -> a draft. `anyway`: also of a film unlike those that the model was trained on.
+async function write(files, anyway = false) {
+  if (!files.length || !(await mayDiscard(report.unsaved()))) return;
+  clear("Writing");
+  writing = new AbortController();
+  const { signal } = writing;
+  $("cancel").hidden = false;
+  try {
+    const films = await Promise.all(files.map(typed));
+    showAtOnce(films);
+    const told = { indication: $("indication").value.trim(), prior: $("prior").value.trim(), anyway };
+    for await (const { event, data } of api.draft(films, told, signal)) {
+      if (event === "sentence") {
+        sentences.add(data.text);
+        announce(data.text);
+      } else if (event === "error") {
+        throw new api.Refusal(data.message, { code: data.code });
+      } else if (event === "report") {
+        await show(data);
+        return;
+      }
+    }
+    throw new api.Refusal("The connection broke before the draft was whole.");
+  } catch (error) {
+    if (signal.aborted) return;
+    state(error.code === "unfamiliar_film" ? "No draft" : "Failed", "open");
+    refused(error, () => write(files, anyway), () => write(files, true));
+  } finally {
+    if (writing?.signal === signal) stopped();
+  }
+}
+
+// PNG and JPEG can be looked at while the draft is written; DICOM is read by the server.
+function showAtOnce(films) {
+  const label = (n) => (films.length > 1 ? `Film ${n + 1}` : "Film");
+  viewer.open(films.map((_, n) => label(n)), "Shown when the server has read it");
+  films.forEach(async (film, n) => {
+    if (!film.type.startsWith("image/")) return;
+    const shown = await preview(film, label(n)).catch(() => null); // the server will say what is wrong with it
+    if (shown && writing) viewer.show(n, shown);
+  });
+}
+
+async function show(draft) {
+  const { id, views, seconds } = draft;
+  stopped();
+  sentences.show(draft);
+  report.open(draft);
+  state("Preliminary", "done");
+  $("draft-seconds").textContent = typeof seconds === "number" ? `${seconds.toFixed(1)} s` : "";
+  announce(`The draft is whole: ${draft.sentences.length} sentences, ${draft.sentences.filter((s) => s.marked).length} uncertain.`);
+  try {
+    await viewer.showReport(views, async (n) => new Film({ ...(await api.film(id, n)), view: n, label: named(views, n) }));
+    const maps = await api.maps(id);
+    if (report.id === id) viewer.maps = maps;
+    viewer.heat(sentences.shown ?? null);
+    if (sentences.pinned !== null) sentences.pin(sentences.pinned);
+  } catch (error) {
+    refused(error, () => show(draft));
+  }
+}
+
+function named(views, n) {
+  const { projection } = views[n];
+  return projection ? projection[0].toUpperCase() + projection.slice(1) : `Film ${n + 1}`;
+}
+
+async function openItem(id, name) {
+  if (!(await mayDiscard(report.unsaved()))) return;
+  clear("Opening");
+  worklist.mark(id);
+  try {
+    await show(await api.worklistReport(id));
+    announce(`${name} opened.`);
+  } catch (error) {
+    state("Failed", "open");
+    refused(error, () => openItem(id, name));
+  }
+}
+
+// What the server refused, in its own words, with what can be done about it.
+function refused(error, again, anyway = null) {
+  if (!(error instanceof api.Refusal)) throw error;
+  if (error.code === "unfamiliar_film" && anyway) tell(error.message, [["Write anyway", anyway]]);
+  else if (error.status === 503 || error.code === "busy") tellAndRetry(error.message, error.retryAfter ?? PATIENCE, again);
+  else if ([0, 401, 504].includes(error.status)) tell(error.message, [["Try again", again]]);
+  else tell(error.message);
+}
+
+function clear(words) {
+  writing?.abort();
+  hush();
+  sentences.clear();
+  report.clear();
+  viewer.maps = null;
+  viewer.heat(null);
+  viewer.resize(0);
+  worklist.mark(null);
+  $("draft-seconds").textContent = "";
+  state(words, "open");
+}
+
+function stopped() {
+  writing = null;
+  $("cancel").hidden = true;
+}
+
+function state(words, kind = "") {
+  $("draft-state").textContent = words;
+  $("draft-state").dataset.kind = kind;
+  $("draft").setAttribute("aria-busy", words === "Writing");
+}
+
+function stop() {
+  if (!writing) return;
+  writing.abort();
+  stopped();
+  state("Stopped");
+  announce("Stopped.");
+}
+
+async function another() { // back to the place where films are dropped
+  if (!(await mayDiscard(report.unsaved()))) return;
+  clear("No study");
+  state("No study");
+  $("choose").focus();
+}
+
+function listen() {
+  $("choose").addEventListener("click", () => $("files").click());
+  $("open").addEventListener("click", () => $("files").click());
+  $("files").addEventListener("change", () => { write([...$("files").files]); $("files").value = ""; });
+  $("cancel").addEventListener("click", stop);
+  $("theme").addEventListener("click", nextTheme);
+  addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dragging"); });
+  addEventListener("drop", async (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    write(await dropped(event.dataTransfer));
+  });
+  const film = (act) => () => { if (viewer.active?.film) act(viewer.active); };
+  const onFilm = (act) => (event) => (event.target.closest(".pane") ? act(viewer.active) : false);
+  obey([
+    [["o"], "Open films", () => $("files").click()],
+    [["n"], "Another study", another],
+    [["j"], "Next sentence and its heat map", () => sentences.step(1)],
+    [["k"], "Sentence before", () => sentences.step(-1)],
+    [["m"], "Heat map on and off", () => viewer.toggleMap()],
+    [["[", "]"], "Heat map fainter, stronger", (event) => viewer.fade(event.key === "[" ? -10 : 10)],
+    [["e"], "Edit the text, at the sentence chosen", () => report.edit($("sentences").children[sentences.pinned]?.querySelector(".said").firstChild.textContent)],
+    [["Ctrl+Enter"], "Accept the text", () => { report.accept(); }],
+    [["c"], "Copy the text with the notice", () => { report.copy(); }],
+    [["d"], "To the downloads", () => $("downloads").querySelector("button")?.focus()],
+    [["w", "p", "z"], "Dragging: window, pan, zoom", (event) => viewer.use({ w: "window", p: "pan", z: "zoom" }[event.key.toLowerCase()])],
+    [["ArrowLeft", "ArrowRight"], "On a film: window narrower, wider", onFilm((p) => p.adjust({ width: event.key === "ArrowLeft" ? -0.05 : 0.05 }))],
+    [["ArrowUp", "ArrowDown"], "On a film: level", onFilm((p) => p.adjust({ level: event.key === "ArrowUp" ? -0.03 : 0.03 }))],
+    [["Shift+ArrowLeft", "Shift+ArrowRight"], "On a film: move it sideways", onFilm((p) => p.move(event.key === "ArrowLeft" ? -0.05 : 0.05, 0))],
+    [["Shift+ArrowUp", "Shift+ArrowDown"], "On a film: move it up, down", onFilm((p) => p.move(0, event.key === "ArrowUp" ? -0.05 : 0.05))],
+    [["+", "-"], "Zoom", film((p) => p.zoom(event.key === "-" ? 1 / 1.2 : 1.2))],
+    [["i"], "Invert", film(() => viewer.invert())],
+    [["f"], "Fit into the frame", film(() => viewer.fit())],
+    [["r"], "Reset every film", film(() => viewer.reset())],
+    [["1", "2", "3", "4"], "One film alone", (event) => viewer.only(Number(event.key) - 1)],
+    [["g"], "All films side by side", () => viewer.only(null)],
+    [["l"], "To the worklist", () => worklist.focus()],
+    [["t"], "Theme: dark, light, as the system", nextTheme],
+    [["?"], "This help", () => $("help-dialog").showModal()],
+    [["Escape"], "Stop writing; leave the text; hide the heat map", () => {
+      if (writing) stop();
+      else if (document.activeElement === $("text")) $("draft").focus();
+      else sentences.unpin();
+    }],
+  ]);
+}
+
+listen();
+start();

@@ -1,0 +1,28 @@
+// What was dropped or chosen -> films: Blobs whose type was read from their first bytes, never from a name.
+
+const SIGNS = [["image/png", [0x89, 0x50, 0x4e, 0x47]], ["image/jpeg", [0xff, 0xd8, 0xff]], ["application/zip", [0x50, 0x4b, 3, 4]]];
+
+export async function typed(file) {
+  const head = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  const sign = SIGNS.find(([, bytes]) => bytes.every((byte, i) => head[i] === byte));
+  return file.slice(0, file.size, sign ? sign[0] : "application/dicom"); // what else it may be, the server says
+}
+
+// The files of a drop, folders looked through.
+export async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files];
+  return (await Promise.all(entries.map(within))).flat();
+}
+
+async function within(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // at most 100 at a time
+    if (!some.length) break;
+    found.push(...some);
+  }
+  return (await Promise.all(found.map(within))).flat();
+}

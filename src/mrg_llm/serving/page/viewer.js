@@ -1,0 +1,131 @@
+// The films of one study side by side, frontal first, with the tools above them and the heat map's controls below.
+
+import { paintScale } from "./colours.js";
+import { Pane } from "./pane.js";
+
+const $ = (id) => document.getElementById(id);
+const PROJECTIONS = ["frontal", "lateral"];
+
+export class Viewer {
+  constructor() {
+    Object.assign(this, { panes: [], active: null, tool: "window", alone: null, maps: null, shown: null });
+    for (const button of this.tools()) button.addEventListener("click", () => this.use(button.dataset.tool));
+    $("invert").addEventListener("click", () => this.invert());
+    $("fit").addEventListener("click", () => this.fit());
+    $("reset").addEventListener("click", () => this.reset());
+    $("map-toggle").addEventListener("click", () => this.toggleMap());
+    $("opacity").addEventListener("input", () => this.redrawMaps());
+    $("tools").addEventListener("keydown", (event) => this.rove(event));
+    paintScale($("scale"));
+  }
+
+  tools() { return [...document.querySelectorAll("[data-tool]")]; }
+
+  // Frames for that many films, empty at first: labels of what they wait for.
+  open(labels, words) {
+    this.resize(labels.length);
+    this.panes.forEach((pane, n) => pane.wait(labels[n], words));
+  }
+
+  show(n, film) { this.panes[n]?.show(film); }
+
+  // The server's films of a report: frontal left, lateral right. fetched(view) -> Promise<Film>.
+  async showReport(views, fetched) {
+    const rank = ({ projection }) => (PROJECTIONS.indexOf(projection) + PROJECTIONS.length + 1) % (PROJECTIONS.length + 1);
+    const order = views.map((view, n) => ({ ...view, n })).sort((a, b) => rank(a) - rank(b) || a.n - b.n);
+    this.resize(order.length);
+    this.maps = null;
+    await Promise.all(order.map(async ({ n }, place) => this.panes[place].show(await fetched(n))));
+  }
+
+  resize(count) {
+    while (this.panes.length > count) this.panes.pop().element.remove();
+    while (this.panes.length < count) {
+      const pane = new Pane({ tool: () => this.tool, chosen: (p) => this.choose(p), changed: (p) => this.follow(p) });
+      this.panes.push(pane);
+      $("panes").append(pane.element);
+    }
+    $("drop").hidden = count > 0;
+    $("tools").hidden = count === 0;
+    this.choose(this.panes[0] ?? null);
+    const names = this.panes.map((_, n) => [`${n + 1}`, n, `Film ${n + 1} alone (${n + 1})`]);
+    $("layout").replaceChildren(...(count < 2 ? [] : [...names, ["All", null, "All films side by side (G)"]]).map(([name, n, title]) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", textContent: name, title });
+      button.setAttribute("aria-label", title.replace(/ \(.*/, ""));
+      button.addEventListener("click", () => this.only(n));
+      return button;
+    }));
+    this.only(null);
+  }
+
+  only(n) { // one film alone, or null for all
+    if (n !== null && !this.panes[n]) return;
+    this.alone = n;
+    this.panes.forEach((pane, i) => { pane.element.hidden = n !== null && i !== n; });
+    $("panes").dataset.count = n === null ? Math.min(this.panes.length, 4) : 1;
+    const pressed = n ?? this.panes.length;
+    [...$("layout").children].forEach((button, i) => button.setAttribute("aria-pressed", i === pressed));
+    if (n !== null) this.choose(this.panes[n]);
+  }
+
+  choose(pane) {
+    this.active = pane;
+    for (const p of this.panes) p.element.classList.toggle("active", p === pane && this.panes.length > 1);
+    if (pane) this.follow(pane);
+  }
+
+  follow(pane) {
+    if (pane === this.active) $("invert").setAttribute("aria-pressed", pane.look.inverted);
+  }
+
+  use(tool) {
+    this.tool = tool;
+    $("panes").dataset.drag = tool;
+    for (const button of this.tools()) {
+      button.setAttribute("aria-checked", button.dataset.tool === tool);
+      button.tabIndex = button.dataset.tool === tool ? 0 : -1;
+    }
+  }
+
+  rove(event) { // arrow keys inside the radio group of tools
+    const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    const all = this.tools();
+    if (!step || !all.includes(event.target)) return;
+    event.preventDefault();
+    const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
+    this.use(next.dataset.tool);
+    next.focus();
+  }
+
+  invert() { this.active?.adjust({ inverted: !this.active.look.inverted }); }
+  fit() { this.active?.fit(); }
+  reset() { for (const pane of this.panes) pane.reset(); }
+
+  // The maps of one sentence over the films, or none. words: what is said of it.
+  heat(sentence, words = "") {
+    this.shown = sentence;
+    $("evidence").hidden = this.maps === null;
+    $("evidence-text").textContent = sentence === null ? "Point at a sentence to see where it looked." : words;
+    this.redrawMaps();
+  }
+
+  redrawMaps() {
+    const on = $("map-toggle").getAttribute("aria-pressed") === "true" && this.shown !== null;
+    for (const pane of this.panes) {
+      pane.opacity = Number($("opacity").value) / 100;
+      pane.heat((on && this.maps?.[this.shown]?.[pane.film?.view]) || null);
+    }
+  }
+
+  toggleMap() {
+    const pressed = $("map-toggle").getAttribute("aria-pressed") === "true";
+    $("map-toggle").setAttribute("aria-pressed", !pressed);
+    this.redrawMaps();
+  }
+
+  fade(step) {
+    $("opacity").value = Number($("opacity").value) + step;
+    this.redrawMaps();
+  }
+}
