@@ -62,7 +62,7 @@ export async function* draft(films, options, signal) {
   }
   const headers = { Accept: "text/event-stream" };
   if (films.length === 1) headers["Content-Type"] = films[0].type;
-  const answer = await call(`reports?${query}`, { method: "POST", headers, body, signal });
+  const answer = await call(query.size ? `reports?${query}` : "reports", { method: "POST", headers, body, signal });
   try {
     yield* events(answer.body);
   } catch (error) {

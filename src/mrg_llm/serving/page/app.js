@@ -13,13 +13,15 @@ import { Viewer } from "./viewer.js";
 import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
+const BUSY = ["busy", "draining"]; // codes of a server that may take the films later
 const PATIENCE = 5; // s to wait where a busy server does not say how long
 
 const viewer = new Viewer();
 const report = new Report({ say: (words, loud) => (loud ? tell(words, [], "note") : announce(words)), refused });
 const worklist = new Worklist({ open: openItem, said: announce });
-const sentences = new Sentences((index) => viewer.heat(index, index === null ? "" : `Where the model looked for sentence ${index + 1}.`));
+const sentences = new Sentences((index) => viewer.heat(index, index === null ? "" : `Sentence ${index + 1}: the parts of the films that moved it most. It outlines no finding.`));
 let writing = null; // the AbortController of the draft that is being written
+let turn = 0; // counts studies: what arrives for an earlier one is not shown among the films of this one
 
 async function start() {
   startTheme();
@@ -43,6 +45,7 @@ async function write(files, anyway = false) {
   $("cancel").hidden = false;
   try {
     const films = await Promise.all(files.map(typed));
+    if (signal.aborted) return;
     showAtOnce(films);
     const told = { indication: $("indication").value.trim(), prior: $("prior").value.trim(), anyway };
     for await (const { event, data } of api.draft(films, told, signal)) {
@@ -59,7 +62,8 @@ async function write(files, anyway = false) {
     throw new api.Refusal("The connection broke before the draft was whole.");
   } catch (error) {
     if (signal.aborted) return;
-    state(error.code === "unfamiliar_film" ? "No draft" : "Failed", "open");
+    stopped();
+    state("No draft", "open");
     refused(error, () => write(files, anyway), () => write(files, true));
   } finally {
     if (writing?.signal === signal) stopped();
@@ -68,31 +72,49 @@ async function write(files, anyway = false) {
 
 // PNG and JPEG can be looked at while the draft is written; DICOM is read by the server.
 function showAtOnce(films) {
+  const mine = turn;
   const label = (n) => (films.length > 1 ? `Film ${n + 1}` : "Film");
   viewer.open(films.map((_, n) => label(n)), "Shown when the server has read it");
   films.forEach(async (film, n) => {
     if (!film.type.startsWith("image/")) return;
     const shown = await preview(film, label(n)).catch(() => null); // the server will say what is wrong with it
-    if (shown && writing) viewer.show(n, shown);
+    if (shown && writing && mine === turn) viewer.show(n, shown);
   });
 }
 
 async function show(draft) {
-  const { id, views, seconds } = draft;
   stopped();
   sentences.show(draft);
   report.open(draft);
   state("Preliminary", "done");
-  $("draft-seconds").textContent = typeof seconds === "number" ? `${seconds.toFixed(1)} s` : "";
+  $("draft-by").textContent = `by ${draft.model}${typeof draft.seconds === "number" ? ` in ${draft.seconds.toFixed(1)} s` : ""}`;
   announce(`The draft is whole: ${draft.sentences.length} sentences, ${draft.sentences.filter((s) => s.marked).length} uncertain.`);
+  if (sentences.pinned !== null) sentences.pin(sentences.pinned);
+  const mine = turn;
+  await showFilms(draft);
+  if (mine === turn) await showMaps(draft);
+}
+
+async function showFilms({ id, views }) {
+  const mine = turn;
   try {
-    await viewer.showReport(views, async (n) => new Film({ ...(await api.film(id, n)), view: n, label: named(views, n) }));
-    const maps = await api.maps(id);
-    if (report.id === id) viewer.maps = maps;
-    viewer.heat(sentences.shown ?? null);
-    if (sentences.pinned !== null) sentences.pin(sentences.pinned);
+    const films = await Promise.all(views.map(async (_, n) => new Film({ ...(await api.film(id, n)), view: n, label: named(views, n) })));
+    if (mine === turn) viewer.showReport(views, films);
   } catch (error) {
-    refused(error, () => show(draft));
+    if (mine === turn) refused(error, () => showFilms({ id, views }));
+  }
+}
+
+async function showMaps({ id }) {
+  const mine = turn;
+  viewer.take(null, "Heat maps are on their way.");
+  try {
+    const maps = await api.maps(id);
+    if (mine === turn) viewer.take(maps);
+  } catch (error) {
+    if (mine !== turn) return;
+    viewer.take(null, "There are no heat maps.");
+    refused(error, () => showMaps({ id }));
   }
 }
 
@@ -104,12 +126,16 @@ function named(views, n) {
 async function openItem(id, name) {
   if (!(await mayDiscard(report.unsaved()))) return;
   clear("Opening");
+  const mine = turn;
   worklist.mark(id);
   try {
-    await show(await api.worklistReport(id));
+    const draft = await api.worklistReport(id);
+    if (mine !== turn) return;
     announce(`${name} opened.`);
+    await show(draft);
   } catch (error) {
-    state("Failed", "open");
+    if (mine !== turn) return;
+    state("No draft", "open");
     refused(error, () => openItem(id, name));
   }
 }
@@ -117,22 +143,24 @@ async function openItem(id, name) {
 // What the server refused, in its own words, with what can be done about it.
 function refused(error, again, anyway = null) {
   if (!(error instanceof api.Refusal)) throw error;
+  if (!again) return tell(error.message);
   if (error.code === "unfamiliar_film" && anyway) tell(error.message, [["Write anyway", anyway]]);
-  else if (error.status === 503 || error.code === "busy") tellAndRetry(error.message, error.retryAfter ?? PATIENCE, again);
-  else if ([0, 401, 504].includes(error.status)) tell(error.message, [["Try again", again]]);
+  else if (error.status === 503 || BUSY.includes(error.code)) tellAndRetry(error.message, error.retryAfter ?? PATIENCE, again);
+  else if (["unreachable", "unauthorized", "deadline"].includes(error.code)) tell(error.message, [["Try again", again]]);
   else tell(error.message);
 }
 
-function clear(words) {
+function clear(words = "") {
+  turn += 1;
   writing?.abort();
   hush();
   sentences.clear();
   report.clear();
-  viewer.maps = null;
   viewer.heat(null);
+  viewer.take(null);
   viewer.resize(0);
   worklist.mark(null);
-  $("draft-seconds").textContent = "";
+  $("draft-by").textContent = "";
   state(words, "open");
 }
 
@@ -145,6 +173,8 @@ function state(words, kind = "") {
   $("draft-state").textContent = words;
   $("draft-state").dataset.kind = kind;
   $("draft").setAttribute("aria-busy", words === "Writing");
+  $("draft-empty").textContent = words === "No draft" ? "No draft was written."
+    : "The draft appears here sentence by sentence, each with its confidence.";
 }
 
 function stop() {
@@ -157,7 +187,7 @@ function stop() {
 
 async function another() { // back to the place where films are dropped
   if (!(await mayDiscard(report.unsaved()))) return;
-  clear("No study");
+  clear();
   state("No study");
   $("choose").focus();
 }
@@ -202,8 +232,9 @@ function listen() {
     [["l"], "To the worklist", () => worklist.focus()],
     [["t"], "Theme: dark, light, as the system", nextTheme],
     [["?"], "This help", () => $("help-dialog").showModal()],
-    [["Escape"], "Stop writing; leave the text; hide the heat map", () => {
+    [["Escape"], "Stop writing; close the message; leave the text; hide the heat map", () => {
       if (writing) stop();
+      else if (!$("message").hidden) hush();
       else if (document.activeElement === $("text")) $("draft").focus();
       else sentences.unpin();
     }],

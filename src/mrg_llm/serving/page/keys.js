@@ -20,11 +20,12 @@ export function obey(rows) {
     if (!act || (typing && !control && event.key !== "Escape") || (single && !$("single-keys").checked)) return;
     if (act(event) !== false) event.preventDefault();
   });
-  $("help-keys").replaceChildren(...rows.flatMap(([names, words]) => {
-    const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
+  $("help-keys").replaceChildren(...rows.map(([names, words]) => {
+    const [pair, term, meaning] = ["div", "dt", "dd"].map((name) => document.createElement(name));
     term.append(...names.map((name) => Object.assign(document.createElement("kbd"), { textContent: spoken(name) })));
     meaning.textContent = words;
-    return [term, meaning];
+    pair.append(term, meaning);
+    return pair;
   }));
 }
 

@@ -67,17 +67,18 @@ export class Report {
 
   async accept() {
     if (this.id === null || $("accept").disabled) return;
-    const text = $("text").value;
+    const [id, text] = [this.id, $("text").value];
     if (!text.trim()) return this.say("There is no text to accept.");
     $("accept").disabled = true;
     try {
-      const { kept } = await api.accept(this.id, text);
+      const { kept } = await api.accept(id, text);
+      if (this.id !== id) return; // another study has been opened meanwhile
       this.accepted = text;
       $("kept").textContent = kept ? "Accepted. Draft and text are kept for later training." : "Accepted. The server keeps no edits.";
       this.say($("kept").textContent);
     } catch (error) {
       $("accept").disabled = false;
-      this.refused(error, () => this.accept());
+      this.refused(error, this.id === id ? () => this.accept() : null);
       return;
     }
     this.state();
@@ -116,15 +117,16 @@ export class Report {
   async download(format) {
     if (this.id === null) return;
     if (this.changed()) return this.say("Accept your changes first, so that the file holds them.", true);
+    const { id } = this;
     try {
-      const { blob, name } = await api.exported(this.id, format);
+      const { blob, name } = await api.exported(id, format);
       const link = document.createElement("a");
       Object.assign(link, { href: URL.createObjectURL(blob), download: name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // ms: time for the browser to have taken it
       this.say(`Downloaded as ${NAMES[format] ?? format}.`);
     } catch (error) {
-      this.refused(error, () => this.download(format));
+      this.refused(error, this.id === id ? () => this.download(format) : null);
     }
   }
 

@@ -7,7 +7,7 @@ export class Sentences {
   // looked(index | null): whose heat map is to be seen now.
   constructor(looked) {
     this.looked = looked;
-    this.pinned = null;
+    this.pinned = this.shown = null; // the one chosen, and the one whose map is seen
     const list = $("sentences");
     list.addEventListener("pointerover", (event) => this.look(this.indexOf(event.target)));
     list.addEventListener("pointerleave", () => this.look(this.pinned));
@@ -28,7 +28,7 @@ export class Sentences {
     $("sentences").hidden = true;
     $("impression").hidden = true;
     $("draft-empty").hidden = false;
-    this.pinned = null;
+    this.pinned = this.shown = null;
   }
 
   // One that has arrived while the draft is written; its confidence comes with the whole.

@@ -8,7 +8,7 @@ const PROJECTIONS = ["frontal", "lateral"];
 
 export class Viewer {
   constructor() {
-    Object.assign(this, { panes: [], active: null, tool: "window", alone: null, maps: null, shown: null });
+    Object.assign(this, { panes: [], active: null, tool: "window", alone: null, maps: null, shown: null, words: "", without: "" });
     for (const button of this.tools()) button.addEventListener("click", () => this.use(button.dataset.tool));
     $("invert").addEventListener("click", () => this.invert());
     $("fit").addEventListener("click", () => this.fit());
@@ -29,16 +29,15 @@ export class Viewer {
 
   show(n, film) { this.panes[n]?.show(film); }
 
-  // The server's films of a report: frontal left, lateral right. fetched(view) -> Promise<Film>.
-  async showReport(views, fetched) {
-    const rank = ({ projection }) => (PROJECTIONS.indexOf(projection) + PROJECTIONS.length + 1) % (PROJECTIONS.length + 1);
-    const order = views.map((view, n) => ({ ...view, n })).sort((a, b) => rank(a) - rank(b) || a.n - b.n);
-    this.resize(order.length);
-    this.maps = null;
-    await Promise.all(order.map(async ({ n }, place) => this.panes[place].show(await fetched(n))));
+  // The server's films of a report: frontal left, lateral right, others after them.
+  showReport(views, films) {
+    const rank = ({ view }) => (PROJECTIONS.indexOf(views[view].projection) + PROJECTIONS.length + 1) % (PROJECTIONS.length + 1);
+    this.resize(films.length);
+    [...films].sort((a, b) => rank(a) - rank(b)).forEach((film, place) => this.panes[place].show(film));
   }
 
   resize(count) {
+    if (count === this.panes.length) return;
     while (this.panes.length > count) this.panes.pop().element.remove();
     while (this.panes.length < count) {
       const pane = new Pane({ tool: () => this.tool, chosen: (p) => this.choose(p), changed: (p) => this.follow(p) });
@@ -46,7 +45,7 @@ export class Viewer {
       $("panes").append(pane.element);
     }
     $("drop").hidden = count > 0;
-    $("tools").hidden = count === 0;
+    for (const bar of ["tools", "evidence"]) $(bar).hidden = count === 0;
     this.choose(this.panes[0] ?? null);
     const names = this.panes.map((_, n) => [`${n + 1}`, n, `Film ${n + 1} alone (${n + 1})`]);
     $("layout").replaceChildren(...(count < 2 ? [] : [...names, ["All", null, "All films side by side (G)"]]).map(([name, n, title]) => {
@@ -102,11 +101,17 @@ export class Viewer {
   fit() { this.active?.fit(); }
   reset() { for (const pane of this.panes) pane.reset(); }
 
+  // Maps of the draft, or null and why there are none.
+  take(maps, without = "Heat maps come with the whole draft.") {
+    Object.assign(this, { maps, without });
+    this.heat(this.shown, this.words);
+  }
+
   // The maps of one sentence over the films, or none. words: what is said of it.
   heat(sentence, words = "") {
-    this.shown = sentence;
-    $("evidence").hidden = this.maps === null;
-    $("evidence-text").textContent = sentence === null ? "Point at a sentence to see where it looked." : words;
+    Object.assign(this, { shown: sentence, words });
+    $("evidence-text").textContent = this.maps === null ? this.without
+      : sentence === null ? "Point at a sentence to see which parts of the films moved it most." : words;
     this.redrawMaps();
   }
 

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 const $ = (id) => document.getElementById(id);
 const EVERY = 5_000; // ms
 const AFTER_ERROR = 30_000; // ms
+const wide = () => matchMedia("(min-width: 1101px)").matches; // else the list lies over the films
 const STATES = { waiting: "waiting", drafted: "draft ready", sent: "draft sent back", failed: "failed" };
 
 export class Worklist {
@@ -18,7 +19,7 @@ export class Worklist {
   start() {
     this.known = new Set();
     $("worklist-toggle").hidden = false;
-    this.toggle(matchMedia("(min-width: 1200px)").matches);
+    this.toggle(wide());
     this.ask();
   }
 
@@ -63,7 +64,7 @@ export class Worklist {
     const [item, button] = [document.createElement("li"), document.createElement("button")];
     const at = new Date(received);
     const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toLocaleDateString()} `;
-    const time = `${day}${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+    const time = `${day}${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}`;
     const count = `${films} ${films === 1 ? "film" : "films"}`;
     button.type = "button";
     button.dataset.item = id;
@@ -73,7 +74,10 @@ export class Worklist {
     for (const [name, text] of [["when", time], ["id", id.slice(0, 8)], ["what", `${count}, ${STATES[state] ?? state}`]]) {
       button.append(Object.assign(document.createElement("span"), { className: name, textContent: text }));
     }
-    button.addEventListener("click", () => this.open(id, `Study ${id.slice(0, 8)}`));
+    button.addEventListener("click", () => {
+      if (!wide()) this.toggle(false);
+      this.open(id, `Study ${id.slice(0, 8)}`);
+    });
     item.append(button);
     return item;
   }
