@@ -52,17 +52,13 @@ export async function exported(id, format) {
   return { blob: await answer.blob(), name };
 }
 
-// Films (typed Blobs) -> events {event, data} as the draft is written: "sentence" ..., then "report" or "error".
-export async function* draft(films, options, signal) {
-  const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value));
-  let body = films[0];
-  if (films.length > 1) {
-    body = new FormData();
-    films.forEach((film, n) => body.append("film", film, `film-${n + 1}`)); // a file's own name may name a patient
-  }
-  const headers = { Accept: "text/event-stream" };
-  if (films.length === 1) headers["Content-Type"] = films[0].type;
-  const answer = await call(query.size ? `reports?${query}` : "reports", { method: "POST", headers, body, signal });
+// Films and what is told with them -> events {event, data} as the draft is written: "sentence" ..., then "report" or "error".
+// Texts go in the form, not in the address: proxies log addresses.
+export async function* draft(films, told, signal) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(told)) if (value) body.append(name, value);
+  films.forEach((film, n) => body.append("film", film, `film-${n + 1}`)); // a file's own name may name a patient
+  const answer = await call("reports", { method: "POST", headers: { Accept: "text/event-stream" }, body, signal });
   try {
     yield* events(answer.body);
   } catch (error) {
@@ -114,7 +110,10 @@ async function call(path, options = {}) {
 async function refusal(answer) {
   const error = (await answer.json().catch(() => ({}))).error ?? {};
   const seconds = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
-  return new Refusal(error.message ?? `The server answered ${answer.status}.`, {
+  return new Refusal(sentence(error.message ?? `the server answered ${answer.status}`), {
     code: error.code ?? "unknown", status: answer.status, retryAfter: Number.isFinite(seconds) ? seconds : null,
   });
 }
+
+// The server's sentences begin small and end without a stop, as they do on a command line.
+export const sentence = (words) => words.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()) + (/[.!?]$/.test(words) ? "" : ".");

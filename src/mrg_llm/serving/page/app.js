@@ -9,7 +9,7 @@ import { announce, hush, tell, tellAndRetry } from "./messages.js";
 import { Report } from "./report.js";
 import { Sentences } from "./sentences.js";
 import { nextTheme, startTheme } from "./theme.js";
-import { Viewer } from "./viewer.js";
+import { projectionOf, Viewer } from "./viewer.js";
 import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
@@ -53,7 +53,7 @@ async function write(files, anyway = false) {
         sentences.add(data.text);
         announce(data.text);
       } else if (event === "error") {
-        throw new api.Refusal(data.message, { code: data.code });
+        throw new api.Refusal(api.sentence(data.message), { code: data.code });
       } else if (event === "report") {
         await show(data);
         return;
@@ -113,14 +113,16 @@ async function showMaps({ id }) {
     if (mine === turn) viewer.take(maps);
   } catch (error) {
     if (mine !== turn) return;
-    viewer.take(null, "There are no heat maps.");
-    refused(error, () => showMaps({ id }));
+    viewer.take(null, "There are no heat maps of this draft.");
+    if (error.code !== "not_available") refused(error, () => showMaps({ id }));
   }
 }
 
 function named(views, n) {
-  const { projection } = views[n];
-  return projection ? projection[0].toUpperCase() + projection.slice(1) : `Film ${n + 1}`;
+  const name = projectionOf(views[n]);
+  const said = views[n].projection;
+  if (!name) return said ? `Film ${n + 1} (${said})` : `Film ${n + 1}`;
+  return name[0].toUpperCase() + name.slice(1) + (said.toLowerCase() === name ? "" : ` (${said})`);
 }
 
 async function openItem(id, name) {

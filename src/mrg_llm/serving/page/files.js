@@ -1,15 +1,16 @@
-// What was dropped or chosen -> films: Blobs whose type was read from their first bytes, never from a name.
+// What was dropped or chosen -> films. Which of them the browser can show is read from their first bytes, never from a name.
 
 import { Refusal } from "./api.js";
 
-const SIGNS = [["image/png", [0x89, 0x50, 0x4e, 0x47]], ["image/jpeg", [0xff, 0xd8, 0xff]], ["application/zip", [0x50, 0x4b, 3, 4]]];
+const PICTURES = [["image/png", [0x89, 0x50, 0x4e, 0x47]], ["image/jpeg", [0xff, 0xd8, 0xff]]];
 
+// The film as a Blob of its type; what else it may be than a picture, the server sees.
 export async function typed(file) {
   const head = new Uint8Array(await file.slice(0, 4).arrayBuffer().catch(() => {
     throw new Refusal("A file cannot be read; choose the films again.", { code: "unreadable_file" });
   }));
-  const sign = SIGNS.find(([, bytes]) => bytes.every((byte, i) => head[i] === byte));
-  return file.slice(0, file.size, sign ? sign[0] : "application/dicom"); // what else it may be, the server says
+  const sign = PICTURES.find(([, bytes]) => bytes.every((byte, i) => head[i] === byte));
+  return file.slice(0, file.size, sign ? sign[0] : "application/octet-stream");
 }
 
 // The files of a drop, folders looked through.

@@ -40,13 +40,13 @@ export class Report {
   }
 
   open({ id, findings, impression }) {
-    const drafted = impression ? `${findings}\n\nImpression: ${impression}` : findings;
-    Object.assign(this, { id, drafted, accepted: null });
-    $("text").value = drafted;
+    Object.assign(this, { id, drafted: findings, impression, accepted: null });
+    $("text").value = findings;
     $("report").hidden = false;
     this.state();
   }
 
+  whole() { return this.impression ? `${$("text").value.trim()}\n\nImpression: ${this.impression}` : $("text").value; }
   changed() { return $("text").value !== (this.accepted ?? this.drafted); }
   unsaved() { return this.id !== null && this.changed(); }
 
@@ -87,7 +87,7 @@ export class Report {
   async copy() {
     if (this.id === null) return;
     try {
-      await navigator.clipboard.writeText(noticed($("text").value));
+      await navigator.clipboard.writeText(noticed(this.whole()));
       this.say("Copied, with the notice.");
     } catch {
       $("text").focus(); // a page that is not served from a safe place has no clipboard of its own

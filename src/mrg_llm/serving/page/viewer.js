@@ -4,7 +4,13 @@ import { paintScale } from "./colours.js";
 import { Pane } from "./pane.js";
 
 const $ = (id) => document.getElementById(id);
-const PROJECTIONS = ["frontal", "lateral"];
+const PROJECTIONS = { frontal: ["PA", "AP"], lateral: ["LL", "RL", "LATERAL"] }; // of DICOM's ViewPosition
+const NAMES = Object.keys(PROJECTIONS);
+
+// "frontal", "lateral", or null where the film does not say.
+export const projectionOf = ({ projection }) => NAMES.find((name) => (
+  name === projection?.toLowerCase() || PROJECTIONS[name].includes(projection?.toUpperCase())
+)) ?? null;
 
 export class Viewer {
   constructor() {
@@ -31,7 +37,7 @@ export class Viewer {
 
   // The server's films of a report: frontal left, lateral right, others after them.
   showReport(views, films) {
-    const rank = ({ view }) => (PROJECTIONS.indexOf(views[view].projection) + PROJECTIONS.length + 1) % (PROJECTIONS.length + 1);
+    const rank = ({ view }) => [...NAMES, null].indexOf(projectionOf(views[view]));
     this.resize(films.length);
     [...films].sort((a, b) => rank(a) - rank(b)).forEach((film, place) => this.panes[place].show(film));
   }
