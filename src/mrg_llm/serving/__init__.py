@@ -1,0 +1,1 @@
+"""Drafts for others: over HTTP, and for a hospital's archive."""
