@@ -248,6 +248,14 @@ def test_the_notice_is_always_in_view(page, films):
     at_every_size(page)
 
 
+def test_paper_shows_films_text_and_notice(page, films):
+    drafted(page, films)
+    page.cdp("Emulation.setEmulatedMedia", media="print")
+    shown = [page.visible(part) for part in ("#notice", PICTURE, "#text", "header nav", "#accept", "#tools")]
+    page.cdp("Emulation.setEmulatedMedia", media="")
+    assert shown == [True, True, True, False, False, False]
+
+
 def at_every_size(page):
     for width, height in SIZES:
         page.resize(width, height)

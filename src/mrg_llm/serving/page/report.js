@@ -60,7 +60,7 @@ export class Report {
     $("accept").textContent = this.changed() ? "Accept changes" : "Accept";
     $("accept").disabled = this.accepted !== null && !this.changed();
     if (this.accepted === null) {
-      $("kept").textContent = this.keeps ? "Accepting keeps draft and text on the server, for later training."
+      $("kept").textContent = this.keeps ? "Accepting keeps draft and text for later training."
         : "Accepting keeps nothing beyond this draft.";
     }
   }

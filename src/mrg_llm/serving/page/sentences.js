@@ -1,6 +1,7 @@
 // The draft sentence by sentence with its confidence. Pointing at one, or moving to it by keys, shows where it came from.
 
 const $ = (id) => document.getElementById(id);
+const isKnown = (confidence) => typeof confidence === "number";
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 export class Sentences {
@@ -26,7 +27,7 @@ export class Sentences {
   clear() {
     $("sentences").replaceChildren();
     $("sentences").hidden = true;
-    $("impression").hidden = true;
+    for (const part of ["impression", "uncalibrated"]) $(part).hidden = true;
     $("draft-empty").hidden = false;
     this.pinned = this.shown = null;
   }
@@ -46,6 +47,7 @@ export class Sentences {
     $("draft-empty").hidden = sentences.length > 0;
     $("sentences").hidden = sentences.length === 0;
     $("sentences").replaceChildren(...sentences.map((s, n) => scored(row(s.text), s, n, sentences.length)));
+    $("uncalibrated").hidden = sentences.some(({ confidence }) => isKnown(confidence));
     $("impression").hidden = !impression;
     $("impression-text").textContent = impression ?? "";
     $("written").scrollTop = 0;
@@ -104,7 +106,7 @@ function row(text) {
 
 function scored(item, { text, confidence, marked }, n, count) {
   const sure = item.querySelector(".sure");
-  const known = confidence !== null && confidence !== undefined;
+  const known = isKnown(confidence);
   item.classList.toggle("marked", marked);
   if (marked) item.querySelector(".said").append(span("mark", "uncertain"));
   if (known) {
