@@ -96,6 +96,8 @@ def test_window_zoom_pan_invert_and_reset(page, films):
     assert page.pixels(PICTURE) == seen[0]
     page.click("#layout button:nth-child(2)")
     assert not page.visible(".pane:nth-child(1)") and page.visible(".pane:nth-child(2)")
+    page.actions().double_click(page.find(".pane:nth-child(2)")).perform()
+    assert page.visible(".pane:nth-child(1)")
 
 
 def test_the_text_is_edited_accepted_and_downloaded_in_each_format(page, served, dicom_films):

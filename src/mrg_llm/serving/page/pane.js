@@ -9,8 +9,9 @@ const FULL_DRAG = 500; // px of dragging that cross the film's whole range of va
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export class Pane {
-  // tool() names what dragging does now; chosen(pane) is called when the pane is pressed or focused, changed(pane) after a change.
-  constructor({ tool, chosen, changed }) {
+  // tool() names what dragging does now; chosen(pane) is called when the pane is pressed or focused, changed(pane) after a
+  // change, enlarge(pane) on a double click.
+  constructor({ tool, chosen, changed, enlarge }) {
     Object.assign(this, { tool, changed, film: null, map: null, opacity: 0.6, look: { ...AS_SENT }, place: { ...WHOLE } });
     this.element = document.createElement("figure");
     this.element.className = "pane";
@@ -36,7 +37,7 @@ export class Pane {
     this.element.addEventListener("pointermove", (event) => this.drag(event));
     for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (e) => this.pointers.delete(e.pointerId));
     this.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.element.addEventListener("dblclick", () => this.reset());
+    this.element.addEventListener("dblclick", () => enlarge(this));
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 

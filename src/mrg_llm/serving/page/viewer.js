@@ -46,7 +46,10 @@ export class Viewer {
     if (count === this.panes.length) return;
     while (this.panes.length > count) this.panes.pop().element.remove();
     while (this.panes.length < count) {
-      const pane = new Pane({ tool: () => this.tool, chosen: (p) => this.choose(p), changed: (p) => this.follow(p) });
+      const pane = new Pane({
+        tool: () => this.tool, chosen: (p) => this.choose(p), changed: (p) => this.follow(p),
+        enlarge: (p) => this.only(this.alone === null ? this.panes.indexOf(p) : null),
+      });
       this.panes.push(pane);
       $("panes").append(pane.element);
     }
