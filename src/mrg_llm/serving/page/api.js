@@ -1,5 +1,5 @@
-// The server's HTTP API: JSON in, JSON out, drafts as server-sent events. A call without a valid key asks for one and goes on.
-// What the server refuses is thrown as Refusal: its code, its one sentence, and seconds to wait where it named them.
+// The server's HTTP API: JSON in, JSON out, drafts as server-sent events. A call without a valid key asks for one and
+// goes on. What the server refuses is thrown as Refusal: its code, its one sentence, and seconds to wait if it says so.
 
 const BASE = new URL("../v1/", import.meta.url);
 const KEY = "mrg-key";
@@ -41,9 +41,8 @@ export async function film(id, n) {
 // Heat maps, [sentence][view] -> {values: Uint8Array, rows, columns}.
 export async function maps(id) {
   const { views, maps } = await json(`reports/${encodeURIComponent(id)}/maps`);
-  return maps.map((sentence) => sentence.map((text, view) => (
-    { values: Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), rows: views[view].rows, columns: views[view].columns }
-  )));
+  const decoded = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return maps.map((sentence) => sentence.map((text, view) => ({ ...views[view], values: decoded(text) })));
 }
 
 export async function exported(id, format) {
@@ -52,8 +51,8 @@ export async function exported(id, format) {
   return { blob: await answer.blob(), name };
 }
 
-// Films and what is told with them -> events {event, data} as the draft is written: "sentence" ..., then "report" or "error".
-// Texts go in the form, not in the address: proxies log addresses.
+// Films and what is told with them -> events {event, data} as the draft is written: "sentence" ..., then "report" or
+// "error". Texts go in the form, not in the address: proxies log addresses.
 export async function* draft(films, told, signal) {
   const body = new FormData();
   for (const [name, value] of Object.entries(told)) if (value) body.append(name, value);
@@ -78,7 +77,8 @@ async function* events(stream) {
     for (const block of blocks) {
       const lines = block.split("\n").filter((line) => !line.startsWith(":"));
       const field = (name) => lines.filter((l) => l.startsWith(`${name}:`)).map((l) => l.slice(name.length + 1).trim());
-      if (field("data").length) yield { event: field("event")[0] ?? "message", data: JSON.parse(field("data").join("\n")) };
+      const data = field("data");
+      if (data.length) yield { event: field("event")[0] ?? "message", data: JSON.parse(data.join("\n")) };
     }
   }
 }
@@ -116,4 +116,6 @@ async function refusal(answer) {
 }
 
 // The server's sentences begin small and end without a stop, as they do on a command line.
-export const sentence = (words) => words.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()) + (/[.!?]$/.test(words) ? "" : ".");
+export function sentence(words) {
+  return words.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()) + (/[.!?]$/.test(words) ? "" : ".");
+}

@@ -8,18 +8,22 @@ import { obey } from "./keys.js";
 import { announce, hush, tell, tellAndRetry } from "./messages.js";
 import { Report } from "./report.js";
 import { Sentences } from "./sentences.js";
+import { shortcuts } from "./shortcuts.js";
 import { nextTheme, startTheme } from "./theme.js";
 import { projectionOf, Viewer } from "./viewer.js";
 import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
 const BUSY = ["busy", "draining"]; // codes of a server that may take the films later
+const AGAIN = ["unreachable", "unauthorized", "deadline"]; // codes after which a person may want to try again
 const PATIENCE = 5; // s to wait where a busy server does not say how long
 
 const viewer = new Viewer();
 const report = new Report({ say: (words, loud) => (loud ? tell(words, [], "note") : announce(words)), refused });
 const worklist = new Worklist({ open: openItem, said: announce });
-const sentences = new Sentences((index) => viewer.heat(index, index === null ? "" : `Sentence ${index + 1}: the parts of the films that moved it most. It outlines no finding.`));
+const sentences = new Sentences((n) => (
+  viewer.heat(n, `Sentence ${n + 1}: the parts of the films that moved it most. It outlines no finding.`)
+));
 let writing = null; // the AbortController of the draft that is being written
 let turn = 0; // counts studies: what arrives for an earlier one is not shown among the films of this one
 
@@ -87,8 +91,9 @@ async function show(draft) {
   sentences.show(draft);
   report.open(draft);
   state("Preliminary", "done");
-  $("draft-by").textContent = `by ${draft.model}${typeof draft.seconds === "number" ? ` in ${draft.seconds.toFixed(1)} s` : ""}`;
-  announce(`The draft is whole: ${draft.sentences.length} sentences, ${draft.sentences.filter((s) => s.marked).length} uncertain.`);
+  $("draft-by").textContent = `by ${draft.model} in ${draft.seconds.toFixed(1)} s`;
+  const uncertain = draft.sentences.filter(({ marked }) => marked).length;
+  announce(`The draft is whole: ${draft.sentences.length} sentences, ${uncertain} uncertain.`);
   if (sentences.pinned !== null) sentences.pin(sentences.pinned);
   const mine = turn;
   await showFilms(draft);
@@ -98,7 +103,9 @@ async function show(draft) {
 async function showFilms({ id, views }) {
   const mine = turn;
   try {
-    const films = await Promise.all(views.map(async (_, n) => new Film({ ...(await api.film(id, n)), view: n, label: named(views, n) })));
+    const films = await Promise.all(views.map(async (_, n) => (
+      new Film({ ...(await api.film(id, n)), view: n, label: named(views, n) })
+    )));
     if (mine === turn) viewer.showReport(views, films);
   } catch (error) {
     if (mine === turn) refused(error, () => showFilms({ id, views }));
@@ -148,7 +155,7 @@ function refused(error, again, anyway = null) {
   if (!again) return tell(error.message);
   if (error.code === "unfamiliar_film" && anyway) tell(error.message, [["Write anyway", anyway]]);
   else if (error.status === 503 || BUSY.includes(error.code)) tellAndRetry(error.message, error.retryAfter ?? PATIENCE, again);
-  else if (["unreachable", "unauthorized", "deadline"].includes(error.code)) tell(error.message, [["Try again", again]]);
+  else if (AGAIN.includes(error.code)) tell(error.message, [["Try again", again]]);
   else tell(error.message);
 }
 
@@ -179,12 +186,13 @@ function state(words, kind = "") {
     : "The draft appears here sentence by sentence, each with its confidence.";
 }
 
-function stop() {
-  if (!writing) return;
+function stop() { // false where nothing is being written
+  if (!writing) return false;
   writing.abort();
   stopped();
   state("Stopped");
   announce("Stopped.");
+  return true;
 }
 
 async function another() { // back to the place where films are dropped
@@ -207,40 +215,7 @@ function listen() {
     document.body.classList.remove("dragging");
     write(await dropped(event.dataTransfer));
   });
-  const film = (act) => () => { if (viewer.active?.film) act(viewer.active); };
-  const onFilm = (act) => (event) => (event.target.closest(".pane") ? act(viewer.active) : false);
-  obey([
-    [["o"], "Open films", () => $("files").click()],
-    [["n"], "Another study", another],
-    [["j"], "Next sentence and its heat map", () => sentences.step(1)],
-    [["k"], "Sentence before", () => sentences.step(-1)],
-    [["m"], "Heat map on and off", () => viewer.toggleMap()],
-    [["[", "]"], "Heat map fainter, stronger", (event) => viewer.fade(event.key === "[" ? -10 : 10)],
-    [["e"], "Edit the text, at the sentence chosen", () => report.edit($("sentences").children[sentences.pinned]?.querySelector(".said").firstChild.textContent)],
-    [["Ctrl+Enter"], "Accept the text", () => { report.accept(); }],
-    [["c"], "Copy the text with the notice", () => { report.copy(); }],
-    [["d"], "To the downloads", () => $("downloads").querySelector("button")?.focus()],
-    [["w", "p", "z"], "Dragging: window, pan, zoom", (event) => viewer.use({ w: "window", p: "pan", z: "zoom" }[event.key.toLowerCase()])],
-    [["ArrowLeft", "ArrowRight"], "On a film: window narrower, wider", onFilm((p) => p.adjust({ width: event.key === "ArrowLeft" ? -0.05 : 0.05 }))],
-    [["ArrowUp", "ArrowDown"], "On a film: level", onFilm((p) => p.adjust({ level: event.key === "ArrowUp" ? -0.03 : 0.03 }))],
-    [["Shift+ArrowLeft", "Shift+ArrowRight"], "On a film: move it sideways", onFilm((p) => p.move(event.key === "ArrowLeft" ? -0.05 : 0.05, 0))],
-    [["Shift+ArrowUp", "Shift+ArrowDown"], "On a film: move it up, down", onFilm((p) => p.move(0, event.key === "ArrowUp" ? -0.05 : 0.05))],
-    [["+", "-"], "Zoom", film((p) => p.zoom(event.key === "-" ? 1 / 1.2 : 1.2))],
-    [["i"], "Invert", film(() => viewer.invert())],
-    [["f"], "Fit into the frame", film(() => viewer.fit())],
-    [["r"], "Reset every film", film(() => viewer.reset())],
-    [["1", "2", "3", "4"], "One film alone", (event) => viewer.only(Number(event.key) - 1)],
-    [["g"], "All films side by side", () => viewer.only(null)],
-    [["l"], "To the worklist", () => worklist.focus()],
-    [["t"], "Theme: dark, light, as the system", nextTheme],
-    [["?"], "This help", () => $("help-dialog").showModal()],
-    [["Escape"], "Stop writing; close the message; leave the text; hide the heat map", () => {
-      if (writing) stop();
-      else if (!$("message").hidden) hush();
-      else if (document.activeElement === $("text")) $("draft").focus();
-      else sentences.unpin();
-    }],
-  ]);
+  obey(shortcuts({ viewer, report, sentences, worklist, another, stop }));
 }
 
 listen();

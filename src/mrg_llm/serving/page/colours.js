@@ -1,4 +1,5 @@
-// Heat values 0..255 -> colours over a gray film: matplotlib's inferno (CC0), even steps to the eye, also for the colour blind.
+// Heat values 0..255 -> colours over a gray film: matplotlib's inferno (CC0), even steps to the eye, also for the
+// colour blind.
 
 const INFERNO = [
   [0, 0, 4], [27, 12, 65], [74, 12, 107], [120, 28, 109], [165, 44, 96],

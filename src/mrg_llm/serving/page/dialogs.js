@@ -14,7 +14,9 @@ export function askKey(wrong) {
       $("key-dialog").close("given");
     };
     $("key-cancel").onclick = () => $("key-dialog").close("");
-    $("key-dialog").onclose = () => resolve($("key-dialog").returnValue === "given" ? $("key").value.trim() || null : null);
+    $("key-dialog").onclose = () => {
+      resolve($("key-dialog").returnValue === "given" ? $("key").value.trim() || null : null);
+    };
   }).finally(() => { $("key").value = ""; });
 }
 

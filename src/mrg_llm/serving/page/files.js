@@ -1,4 +1,5 @@
-// What was dropped or chosen -> films. Which of them the browser can show is read from their first bytes, never from a name.
+// What was dropped or chosen -> films. Which of them the browser can show is read from their first bytes, never from a
+// name.
 
 import { Refusal } from "./api.js";
 

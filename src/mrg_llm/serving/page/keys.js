@@ -8,7 +8,9 @@ const STORED = "mrg-single-keys";
 export function obey(rows) {
   const actions = new Map(rows.flatMap(([names, , act]) => names.map((name) => [name, act])));
   $("single-keys").checked = localStorage.getItem(STORED) !== "off";
-  $("single-keys").addEventListener("change", () => localStorage.setItem(STORED, $("single-keys").checked ? "on" : "off"));
+  $("single-keys").addEventListener("change", () => {
+    localStorage.setItem(STORED, $("single-keys").checked ? "on" : "off");
+  });
   $("help-open").addEventListener("click", () => $("help-dialog").showModal());
   document.addEventListener("keydown", (event) => {
     if (event.altKey || document.querySelector("dialog[open]")) return;
@@ -31,5 +33,6 @@ export function obey(rows) {
 
 function spoken(name) {
   const arrows = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
-  return name.split("+").map((part) => arrows[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ").trim() || "+";
+  if (name.length === 1) return name.toUpperCase();
+  return name.split("+").map((part) => arrows[part] ?? part).join(" ");
 }

@@ -9,10 +9,11 @@ const FULL_DRAG = 500; // px of dragging that cross the film's whole range of va
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export class Pane {
-  // tool() names what dragging does now; chosen(pane) is called when the pane is pressed or focused, changed(pane) after a
-  // change, enlarge(pane) on a double click.
+  // tool() names what dragging does now; chosen(pane) is called when the pane is pressed or focused, changed(pane)
+  // after a change, enlarge(pane) on a double click.
   constructor({ tool, chosen, changed, enlarge }) {
-    Object.assign(this, { tool, changed, film: null, map: null, opacity: 0.6, look: { ...AS_SENT }, place: { ...WHOLE } });
+    Object.assign(this, { tool, changed, film: null, map: null, opacity: 0.6 });
+    Object.assign(this, { look: { ...AS_SENT }, place: { ...WHOLE } });
     this.element = document.createElement("figure");
     this.element.className = "pane";
     this.element.tabIndex = 0;
@@ -35,7 +36,9 @@ export class Pane {
     this.element.addEventListener("focus", () => chosen(this));
     this.element.addEventListener("pointerdown", (event) => { chosen(this); this.press(event); });
     this.element.addEventListener("pointermove", (event) => this.drag(event));
-    for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (e) => this.pointers.delete(e.pointerId));
+    for (const name of ["pointerup", "pointercancel"]) {
+      this.element.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
+    }
     this.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.element.addEventListener("dblclick", () => enlarge(this));
     new ResizeObserver(() => this.draw()).observe(this.element);
@@ -115,7 +118,8 @@ export class Pane {
     if (this.pointers.size === 2) {
       const other = [...this.pointers.values()].find((p) => p.pointerId !== event.pointerId);
       const apart = (p) => Math.hypot(p.clientX - other.clientX, p.clientY - other.clientY) || 1;
-      this.zoom(apart(event) / apart(before), (other.clientX - left) / width - 0.5, (other.clientY - top) / height - 0.5);
+      const [x, y] = [(other.clientX - left) / width - 0.5, (other.clientY - top) / height - 0.5];
+      this.zoom(apart(event) / apart(before), x, y);
       this.move(dx / width / 2, dy / height / 2);
     } else if (event.shiftKey || event.buttons === 4 || this.tool() === "pan") {
       this.move(dx / width, dy / height);
@@ -147,7 +151,8 @@ export class Pane {
     const { rows, columns } = this.film;
     const scale = Math.min(clientWidth / columns, clientHeight / rows) * this.place.zoom;
     const box = [
-      clientWidth * (0.5 + this.place.x) - (columns * scale) / 2, clientHeight * (0.5 + this.place.y) - (rows * scale) / 2,
+      clientWidth * (0.5 + this.place.x) - (columns * scale) / 2,
+      clientHeight * (0.5 + this.place.y) - (rows * scale) / 2,
       columns * scale, rows * scale,
     ].map((px) => px * devicePixelRatio);
     for (const [canvas, source, alpha] of [[this.picture, this.seen, 1], [this.overlay, this.map, this.opacity]]) {

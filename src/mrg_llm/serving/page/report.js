@@ -1,11 +1,12 @@
-// The text that becomes the report: edited as plain text, accepted, copied, and downloaded in each format of the server.
-// Whatever leaves the page carries the notice. A download holds what was accepted, so changes are accepted first.
+// The text that becomes the report: edited as plain text, accepted, copied, and downloaded in each format of the
+// server. Whatever leaves the page carries the notice. A download holds what was accepted: changes are accepted first.
 
 import * as api from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const NAMES = {
-  text: "Text", json: "JSON", markdown: "Markdown", pdf: "PDF", "dicom-sr": "DICOM SR", "dicom-pdf": "DICOM PDF", fhir: "FHIR",
+  text: "Text", json: "JSON", markdown: "Markdown", pdf: "PDF",
+  "dicom-sr": "DICOM SR", "dicom-pdf": "DICOM PDF", fhir: "FHIR",
 };
 const notice = () => $("notice").textContent;
 const noticed = (text) => `${text.trim()}\n\n${notice()}\n`;
@@ -74,7 +75,8 @@ export class Report {
       const { kept } = await api.accept(id, text);
       if (this.id !== id) return; // another study has been opened meanwhile
       this.accepted = text;
-      $("kept").textContent = kept ? "Accepted. Draft and text are kept for later training." : "Accepted. The server keeps no edits.";
+      $("kept").textContent = kept ? "Accepted. Draft and text are kept for later training."
+        : "Accepted. The server keeps no edits.";
       this.say($("kept").textContent);
     } catch (error) {
       $("accept").disabled = false;
@@ -99,9 +101,10 @@ export class Report {
   // Copying by hand: the whole text, or any part of the sentences, takes the notice along.
   copied(event) {
     const box = $("text");
-    const whole = document.activeElement === box && box.value !== "" && box.selectionStart === 0 && box.selectionEnd === box.value.length;
+    const inside = document.activeElement === box;
+    const whole = inside && box.value && box.selectionStart === 0 && box.selectionEnd === box.value.length;
     const picked = getSelection();
-    const among = document.activeElement !== box && !picked.isCollapsed && $("written").contains(picked.anchorNode);
+    const among = !inside && !picked.isCollapsed && $("written").contains(picked.anchorNode);
     if (!whole && !among) return;
     event.preventDefault();
     event.clipboardData.setData("text/plain", noticed(whole ? box.value : picked.toString()));

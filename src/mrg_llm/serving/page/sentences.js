@@ -1,4 +1,5 @@
-// The draft sentence by sentence with its confidence. Pointing at one, or moving to it by keys, shows where it came from.
+// The draft sentence by sentence with its confidence. Pointing at one, or moving to it by keys, shows where it came
+// from.
 
 const $ = (id) => document.getElementById(id);
 const isKnown = (confidence) => typeof confidence === "number";
@@ -68,6 +69,9 @@ export class Sentences {
     this.look(index);
   }
 
+  // The text of the one chosen, or undefined.
+  chosen() { return this.rows()[this.pinned]?.querySelector(".said").firstChild.textContent; }
+
   unpin() {
     this.pinned = null;
     for (const r of this.rows()) r.setAttribute("aria-selected", "false");
@@ -116,8 +120,8 @@ function scored(item, { text, confidence, marked }, n, count) {
   } else {
     sure.append(span("number", "–"));
   }
-  const said = [text, `Sentence ${n + 1} of ${count}.`, known ? `Confidence ${percent(confidence)}.` : "No confidence known."];
-  item.setAttribute("aria-label", [...said, marked ? "Uncertain." : ""].join(" ").trim());
+  const said = known ? `Confidence ${percent(confidence)}.` : "No confidence known.";
+  item.setAttribute("aria-label", `${text} Sentence ${n + 1} of ${count}. ${said}${marked ? " Uncertain." : ""}`);
   return item;
 }
 

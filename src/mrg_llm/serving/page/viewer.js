@@ -14,7 +14,8 @@ export const projectionOf = ({ projection }) => NAMES.find((name) => (
 
 export class Viewer {
   constructor() {
-    Object.assign(this, { panes: [], active: null, tool: "window", alone: null, maps: null, shown: null, words: "", without: "" });
+    Object.assign(this, { panes: [], active: null, tool: "window", alone: null }); // alone: the one film seen, or null
+    Object.assign(this, { maps: null, shown: null, words: "", without: "" }); // shown: the sentence whose map is seen
     for (const button of this.tools()) button.addEventListener("click", () => this.use(button.dataset.tool));
     $("invert").addEventListener("click", () => this.invert());
     $("fit").addEventListener("click", () => this.fit());
@@ -57,7 +58,8 @@ export class Viewer {
     for (const bar of ["tools", "evidence"]) $(bar).hidden = count === 0;
     this.choose(this.panes[0] ?? null);
     const names = this.panes.map((_, n) => [`${n + 1}`, n, `Film ${n + 1} alone (${n + 1})`]);
-    $("layout").replaceChildren(...(count < 2 ? [] : [...names, ["All", null, "All films side by side (G)"]]).map(([name, n, title]) => {
+    names.push(["All", null, "All films side by side (G)"]);
+    $("layout").replaceChildren(...(count < 2 ? [] : names).map(([name, n, title]) => {
       const button = document.createElement("button");
       Object.assign(button, { type: "button", textContent: name, title });
       button.setAttribute("aria-label", title.replace(/ \(.*/, ""));

@@ -1,4 +1,5 @@
-// What came in by DICOM: asked for every few seconds while the page is looked at, less often while the server does not answer.
+// What came in by DICOM: asked for every few seconds while the page is looked at, less often while the server does not
+// answer.
 
 import * as api from "./api.js";
 
@@ -71,7 +72,8 @@ export class Worklist {
     button.dataset.state = state;
     button.disabled = state === "waiting" || state === "failed";
     if (id === this.current) button.setAttribute("aria-current", "true");
-    for (const [name, text] of [["when", time], ["id", id.slice(0, 8)], ["what", `${count}, ${STATES[state] ?? state}`]]) {
+    const said = [["when", time], ["id", id.slice(0, 8)], ["what", `${count}, ${STATES[state] ?? state}`]];
+    for (const [name, text] of said) {
       button.append(Object.assign(document.createElement("span"), { className: name, textContent: text }));
     }
     button.addEventListener("click", () => {

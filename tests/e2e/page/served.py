@@ -1,4 +1,4 @@
-"""The real service, in a thread of the test's process, with an engine that refuses, waits and hesitates as a test says."""
+"""The real service, in a thread of the test's process, with an engine that refuses, waits and hesitates as told."""
 
 from __future__ import annotations
 
@@ -8,47 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
 from mrg_llm.errors import UnfamiliarError
 
 SENTENCES = ("The heart is normal in size.", "The lungs are clear.", "There is a small left pleural effusion.")
-
-
-@pytest.fixture(scope="session")
-def films(tmp_path_factory) -> list[Path]:
-    """A phantom study: a frontal and a lateral PNG."""
-    from mrg_llm.studies.phantom import write_phantoms
-
-    root = tmp_path_factory.mktemp("phantoms")
-    write_phantoms(root, 1)
-    return sorted((root / "images").rglob("*.png"))
-
-
-@pytest.fixture(scope="session")
-def dicom_films(films, tmp_path_factory) -> list[Path]:
-    """The same study as DICOM, which alone can become a DICOM SR."""
-    import numpy as np
-    from PIL import Image
-    from pydicom.uid import generate_uid
-
-    from tests.images.made import dicom
-
-    folder = tmp_path_factory.mktemp("dicom")
-    study = {name: generate_uid(entropy_srcs=[name]) for name in ("StudyInstanceUID", "SeriesInstanceUID")}
-    for film, position in zip(films, ("PA", "LL"), strict=True):
-        stored = np.asarray(Image.open(film)).astype(np.uint16) * 16
-        tags = {"SOPInstanceUID": generate_uid(entropy_srcs=[position]), "ViewPosition": position, "Modality": "DX"}
-        (folder / f"{position}.dcm").write_bytes(dicom(stored, **study, **tags))
-    return [folder / "PA.dcm", folder / "LL.dcm"]
-
-
-@pytest.fixture
-def served(films, tmp_path):
-    pytest.importorskip("fastapi", reason="fastapi is not installed")
-    running = Served(films, tmp_path)
-    yield running
-    running.stop()
 
 
 class Served:
@@ -109,7 +71,7 @@ class Served:
 
 
 def moody_engine():
-    from mrg_llm.serving.engine import Asked, Looked, display
+    from mrg_llm.serving.engine import Asked, Looked
     from tests.serving.fakes import FakeEngine
 
     class Moody(FakeEngine):

@@ -1,37 +1,8 @@
-"""The page in headless Chromium against the service with a fake engine: what a reader does, from films to a report."""
+"""What a reader does on the page, from films to a report: headless Chromium, the service, a fake engine."""
 
 import re
 
-import pytest
-
-from tests.e2e.browser import Browser
-
-NOTICE = "Draft by software. Research use only, not a medical device."
-SIZES = [(1600, 1000), (900, 1200), (400, 800)]
-PICTURE, OVERLAY = ".pane:first-child .picture", ".pane:first-child .overlay"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    browser = Browser.start(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.driver.quit()
-
-
-@pytest.fixture
-def page(chromium, served):
-    """The page of a server that refuses nothing. Whatever a test does, nothing may break the policy or leave the server."""
-    chromium.open(served.url)
-    yield chromium
-    assert chromium.misdeeds() == []
-    chromium.js("sessionStorage.clear(); localStorage.clear()")
-    chromium.driver.get("about:blank")
-
-
-def drafted(page, films):
-    page.choose(films)
-    page.wait_text("#draft-state", "Preliminary")
-    page.wait_text("#evidence-text", "Point at a sentence")
+from tests.e2e.page.conftest import NOTICE, OVERLAY, PICTURE, drafted
 
 
 def test_dropped_films_are_seen_while_sentences_arrive(page, served, films):
@@ -111,7 +82,8 @@ def test_the_text_is_edited_accepted_and_downloaded_in_each_format(page, served,
     page.wait_text("#text-state", "Accepted with changes")
     assert "kept for later training" in page.text("#kept")
     (kept,) = served.edits()
-    assert kept["final"].endswith(" Seen and changed.") and kept["model"] == "fake" and kept["draft"] == " ".join(served.sentences)
+    assert kept["draft"] == " ".join(served.sentences) and kept["model"] == "fake"
+    assert kept["final"] == kept["draft"] + " Seen and changed."
     formats = page.js("return [...document.querySelectorAll('[data-format]')].map((b) => b.dataset.format)")
     assert {"text", "json", "markdown"} <= set(formats)
     for format in formats:
@@ -172,107 +144,3 @@ def test_a_study_of_the_worklist_opens(page, served):
     page.wait_text("#draft-state", "Preliminary")
     page.wait("its films", lambda: page.visible(PICTURE) and page.pixels(PICTURE)[0] > 5)
     assert page.js("return document.querySelector('#worklist-items [aria-current]') !== null")
-
-
-def test_changes_are_not_lost_without_a_word(page, films):
-    drafted(page, films)
-    page.find("#text").send_keys(" Mine.")
-    page.choose(films)
-    page.wait("the question", lambda: page.visible("#discard-dialog"))
-    page.click("#discard-dialog [value=stay]")
-    assert page.find("#text").get_attribute("value").endswith(" Mine.")
-    page.click("#restore")
-    assert page.text("#text-state") == "As drafted"
-
-
-def test_a_key_is_asked_for_and_kept_in_the_tab(page, served):
-    key = served.ask_for_a_key()
-    page.driver.refresh()
-    page.wait("the question", lambda: page.visible("#key-dialog"))
-    page.find("#key").send_keys("wrong\n")
-    page.wait_text("#key-text", "did not take that key")
-    page.find("#key").send_keys(key + "\n")
-    page.wait_text("#model", "fake")
-    page.driver.refresh()
-    page.wait_text("#model", "fake")
-    assert not page.visible("#key-dialog") and page.js("return Object.keys(localStorage).length") == 0
-
-
-def test_a_busy_server_is_asked_again(page, served, films):
-    served.be_busy()
-    page.choose(films)
-    page.wait_text("#message", "Trying again in")
-    assert page.find("#message-text").get_attribute("role") == "alert" and page.text("#message-text")
-    served.be_free()
-    page.wait_text("#draft-state", "Preliminary")
-    assert not page.visible("#message")
-
-
-def test_waiting_for_a_busy_server_can_be_cancelled(page, served, films):
-    served.be_busy()
-    page.choose(films)
-    page.wait_text("#message", "Trying again in")
-    page.click("#message-actions button:last-child")
-    assert not page.visible("#message") and page.text("#draft-state") == "No draft"
-
-
-def test_a_strange_picture_is_refused_and_written_anyway(page, served, films):
-    served.find_films_strange()
-    page.choose(films)
-    page.wait_text("#message-actions", "Write anyway")
-    assert "unlike" in page.text("#message-text") and not page.visible("#report")
-    page.click("#message-actions button:first-child")
-    page.wait_text("#draft-state", "Preliminary")
-
-
-def test_what_is_no_film_is_told_in_the_servers_words(page, tmp_path):
-    path = tmp_path / "note.txt"
-    path.write_text("no film")
-    page.choose([path])
-    page.wait("a message", lambda: page.text("#message-text").endswith("."))
-    assert page.text("#draft-state") == "No draft" and not page.visible("#report")
-
-
-def test_writing_can_be_stopped(page, served, films):
-    served.hold()
-    page.choose(films)
-    page.wait("the button", lambda: page.visible("#cancel"))
-    page.click("#cancel")
-    served.let_go()
-    assert page.text("#draft-state") == "Stopped" and not page.visible("#report")
-
-
-def test_the_notice_is_always_in_view(page, films):
-    at_every_size(page)
-    drafted(page, films)
-    at_every_size(page)
-    page.click("#help-open")
-    at_every_size(page)
-
-
-def test_paper_shows_films_text_and_notice(page, films):
-    drafted(page, films)
-    page.cdp("Emulation.setEmulatedMedia", media="print")
-    shown = [page.visible(part) for part in ("#notice", PICTURE, "#text", "header nav", "#accept", "#tools")]
-    page.cdp("Emulation.setEmulatedMedia", media="")
-    assert shown == [True, True, True, False, False, False]
-
-
-def at_every_size(page):
-    for width, height in SIZES:
-        page.resize(width, height)
-        for place in (0, 99_999):
-            page.js("for (const e of document.querySelectorAll('*')) e.scrollTop = arguments[0]", place)
-            assert_noticed(page)
-        assert page.js("return document.documentElement.scrollWidth <= innerWidth")  # nothing sticks out to the side
-
-
-def assert_noticed(page):
-    """In the window, whole, and nothing on it; an open dialog is below it, and its veil lets it be read."""
-    found = page.js(
-        """const notice = document.querySelector("#notice"), box = notice.getBoundingClientRect();
-        const at = [0.05, 0.5, 0.95].map((share) => document.elementFromPoint(box.x + box.width * share, box.y + box.height / 2));
-        const dialog = document.querySelector("dialog[open]")?.getBoundingClientRect();
-        return [notice.innerText, dialog ? dialog.top >= box.bottom : at.every((e) => e === notice), box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth];"""
-    )
-    assert found == [NOTICE, True, True], found

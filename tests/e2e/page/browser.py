@@ -1,4 +1,4 @@
-"""A headless Chromium on the page, with what a reader would see of it: pixels, text, requests, violations of the policy."""
+"""A headless Chromium on the page, and what can be seen of it: pixels, text, requests, violations of the policy."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ class Browser:
     def misdeeds(self) -> list[str]:
         """Violations of the content security policy, uncaught errors, and requests to anywhere but the server."""
         found = list(self.js("return window.violations"))
-        found += [e["message"] for e in self.driver.get_log("browser") if e["source"] in ("javascript", "console-api", "security")]
+        logged = self.driver.get_log("browser")
+        found += [e["message"] for e in logged if e["source"] in ("javascript", "console-api", "security")]
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
