@@ -74,7 +74,17 @@ def test_memory_is_limited():
 def test_the_shared_worker_is_reused():
     limits = DecodeLimits(seconds=21)
     read_film_untrusted(GOOD, limits)
-    worker = sandbox.shared(limits).worker.pid
+    with sandbox.borrowed(limits) as box:
+        worker = box.worker.pid
     read_film_untrusted(GOOD, limits)
-    assert sandbox.shared(limits).worker.pid == worker
-    sandbox.shared(limits).close()
+    assert box.worker.pid == worker
+    box.close()
+
+
+def test_a_busy_worker_holds_up_no_other_film():
+    limits = DecodeLimits(seconds=22)
+    with sandbox.borrowed(limits) as busy:
+        assert read_film_untrusted(GOOD, limits).bits == 16
+        with sandbox.borrowed(limits) as other:
+            assert other is not busy and busy.worker is None
+            other.close()

@@ -8,13 +8,16 @@ says is checked as any other input. It serves many files, and is killed and star
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
+import queue
 import struct
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -28,16 +31,19 @@ LENGTH = struct.Struct("<Q")
 START_SECONDS = 120  # a cold disk reads numpy, Pillow and pydicom slowly
 LONGEST_ANSWER = 65_536  # bytes of JSON; pixels come after
 READY = b"ready"
+WORKERS = 2  # a film that takes all its seconds holds up no other
 
 
 def read_film_untrusted(
     source: Path | str | bytes, limits: DecodeLimits | None = None, name: str | None = None
 ) -> Film:
     """As `read_film`, in a child process that is kept for the next file. Raises ImageError, also for a file that takes
-    too long, too much memory, or kills its decoder. Safe to call from several threads; they take turns.
+    too long, too much memory, or kills its decoder. Safe to call from several threads; WORKERS of them are served at a
+    time.
 
     name: how a message calls the source, where its path is not to be named or it has none."""
-    return shared(limits or DecodeLimits()).read(source, name)
+    with borrowed(limits or DecodeLimits()) as box:
+        return box.read(source, name)
 
 
 class Sandbox:
@@ -201,16 +207,29 @@ def close_quietly(pipe: IO[bytes] | None) -> None:
         pass
 
 
-SHARED: dict[DecodeLimits, Sandbox] = {}
+SHARED: dict[DecodeLimits, queue.LifoQueue[Sandbox]] = {}
 SHARING = threading.Lock()
 
 
-def shared(limits: DecodeLimits) -> Sandbox:
-    """The process-wide worker for these limits."""
+@contextlib.contextmanager
+def borrowed(limits: DecodeLimits) -> Iterator[Sandbox]:
+    """A process-wide worker for these limits that is free, the one used last first."""
+    free = shared(limits)
+    box = free.get()
+    try:
+        yield box
+    finally:
+        free.put(box)
+
+
+def shared(limits: DecodeLimits) -> queue.LifoQueue[Sandbox]:
+    """The process-wide workers for these limits that are free; each is started when it is first needed."""
     with SHARING:
         if limits not in SHARED:
-            SHARED[limits] = Sandbox(limits)
-            atexit.register(SHARED[limits].close)
+            SHARED[limits] = queue.LifoQueue()
+            for box in (Sandbox(limits) for _ in range(WORKERS)):
+                SHARED[limits].put(box)
+                atexit.register(box.close)
         return SHARED[limits]
 
 
