@@ -14,14 +14,8 @@ ALLOWED = {
     "studies": {"errors", "studies"},
     "scoring": {"errors", "scoring", "studies"},
     "exports": {"errors", "exports", "images"},  # images: whose films they are
-    "datacheck": {
-        "datacheck",
-        "errors",
-        "films",
-        "images",
-        "scoring",
-        "studies",
-    },  # where films, studies and labels meet
+    # where films, studies and labels meet
+    "datacheck": {"datacheck", "errors", "films", "images", "scoring", "studies"},
     "model": {"errors", "model", "films", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "films", "model", "images", "studies", "settings", "scoring", "training", "progress"},
     "serving/node": {"errors", "exports", "images", "serving"},
