@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mrg_llm.errors import CheckpointError, DataError
-from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
+from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.context import PARTS
 from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import MRGModel, read_config

@@ -134,8 +134,8 @@ class ConfidenceSettings(Table):
         "mark", description="what becomes of an uncertain sentence: marked, left out, or nothing"
     )
     samples: int = Field(
-        0, ge=0, le=64, description="calibrate with the agreement of this many sampled reports, which every report then "
-        "draws; 0: token probabilities alone"
+        0, ge=0, le=64, description="calibrate with the agreement of this many sampled reports, which every later "
+        "report draws too; 0: token probabilities alone"
     )  # fmt: skip
     temperature: float = Field(0.7, gt=0, description="of these samples")
     seed: int = Field(0, ge=0, description="of these samples")

@@ -25,6 +25,7 @@ app.command()(training.train)
 app.command()(training.generate)
 app.command()(scoring.score)
 app.command()(scoring.label)
+app.command()(scoring.calibrate)
 app.command()(reporting.report)
 app.command()(training.check)
 

@@ -42,12 +42,13 @@ def explain(reporter: Reporter, shown: Shown, text: str, study: Study | None = N
     two threads on one reporter.
     """
     model, config = reporter.model, reporter.model.config.language
-    tokenizer, device = model.language.tokenizer, model.vision.mean.device
+    tokenizer = model.language.tokenizer
     sentences, numbers = sentence_tokens(tokenizer, text)
     side, W = model.vision.side_patches, len(shown.squares)
     if not sentences:
         return Explanation((), np.zeros((0, W, side, side), np.float32))
-    films, views = to_model(stack_views([shown.squares]), device)
+    films, views = to_model(stack_views([shown.squares]), model.vision.mean.device)
+    device = films.device
     with torch.no_grad():
         patches_WNC, cls_WC = model.vision(films.flatten(0, 1).unsqueeze(1))
     context = context_words(tokenizer, [study or reporter.asked()], config, device)
