@@ -13,7 +13,7 @@ ALLOWED = {
     "images": {"errors", "images"},
     "studies": {"errors", "studies"},
     "scoring": {"errors", "scoring", "studies"},
-    "exports": {"errors", "exports"},
+    "exports": {"errors", "exports", "images"},  # images: whose films they are
     "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
 }

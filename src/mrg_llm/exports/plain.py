@@ -1,18 +1,19 @@
-"""A draft as text, JSON or Markdown, in UTF-8. The JSON's members are described in docs/exports.md."""
+"""A draft as text, JSON (report.schema.json says which) or Markdown, in UTF-8. Nothing of the patient is in them."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 
-from mrg_llm.exports.draft import DraftReport
+from mrg_llm.exports.draft import SOFTWARE, DraftReport, software_version
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 LIST_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))", re.MULTILINE)
 
 
 def as_text(draft: DraftReport) -> bytes:
-    parts = [draft.findings, *([f"Impression: {draft.impression}"] if draft.impression else []), draft.notice]
+    parts = [draft.shown, *([f"Impression: {draft.impression}"] if draft.impression else []), draft.notice]
     return ("\n".join(parts) + "\n").encode()
 
 
@@ -22,15 +23,18 @@ def as_json(draft: DraftReport) -> bytes:
         "report": draft.findings,
         "findings": draft.findings,
         "impression": draft.impression,
+        "sentences": [asdict(sentence) for sentence in draft.sentences],
         "status": "preliminary",
         "model": draft.model,
+        "software": f"{SOFTWARE} {software_version()}",
+        "written_at": draft.written_at.isoformat(timespec="seconds"),
         "notice": draft.notice,
     }
     return (json.dumps(members, ensure_ascii=False) + "\n").encode()
 
 
 def as_markdown(draft: DraftReport) -> bytes:
-    sections = ["# Draft report", f"> {plain(draft.notice)}", "## Findings", plain(draft.findings)]
+    sections = ["# Draft report", f"> {plain(draft.notice)}", "## Findings", plain(draft.shown)]
     if draft.impression:
         sections += ["## Impression", plain(draft.impression)]
     return ("\n\n".join([*sections, f"Written by: {plain(draft.model)}"]) + "\n").encode()
