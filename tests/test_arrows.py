@@ -14,6 +14,7 @@ ALLOWED = {
     "studies": {"errors", "studies"},
     "scoring": {"errors", "scoring", "studies"},
     "exports": {"errors", "exports", "images"},  # images: whose films they are
+    "explain": {"errors", "explain", "model", "studies", "settings", "scored", "progress"},
     "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
 }

@@ -32,7 +32,7 @@ STEPS = 50
 
 @dataclass(frozen=True)
 class Judged:
-    """Sentences whose truth is known: evidence (N, F), right (N,) bool, group (N,) int, the patient or study of each."""
+    """Sentences whose truth is known: evidence (N, F), right (N,) bool, group (N,): whose each is."""
 
     evidence: np.ndarray
     right: np.ndarray
@@ -56,7 +56,7 @@ def calibrate(
     for count, kind in ((judged.right.sum(), "right"), ((~judged.right).sum(), "wrong")):
         if count < FEWEST:
             raise DataError(
-                f"only {count} sentences of {len(known)} drafts are {kind}, and it takes {FEWEST} of either kind to say "
+                f"only {count} sentences of {len(known)} drafts are {kind}, and it takes {FEWEST} of either to say "
                 "how sure one is; give more studies"
             )
     held = reliability(cross_fitted(judged, settings), judged.right)

@@ -55,7 +55,7 @@ def explain(reporter: Reporter, shown: Shown, text: str, study: Study | None = N
     ids = torch.tensor(encode_report(tokenizer, text, len(numbers)), device=device)
     of_sentence_ST = torch.tensor([[n == i for n in numbers] for i in range(len(sentences))], device=device)
     worth_SWN = patch_worth(model, patches_WNC, cls_WC, views, ids, of_sentence_ST, context)
-    maps = worth_SWN.clamp_min(0).view(len(sentences), W, side, side)
+    maps = worth_SWN.clamp_min(0).square().view(len(sentences), W, side, side)
     peak = maps.amax(dim=(1, 2, 3), keepdim=True)
     return Explanation(tuple(sentences), (maps / peak.clamp_min(1e-30)).float().cpu().numpy())
 

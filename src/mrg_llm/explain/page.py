@@ -27,8 +27,9 @@ from mrg_llm.model.vision import VisionConfig
 from mrg_llm.studies.study import Study
 
 WHAT_A_MAP_IS = (
-    "A heat map shows on which parts of the film the wording of a sentence hangs, to first order and as coarsely as the "
-    "model's patches; it does not show that a finding is there, that the sentence is right, or all that the model used."
+    "A heat map shows on which parts of the film the wording of a sentence hangs, to first order and as coarsely as "
+    "the model's patches; it does not show that a finding is there, that the sentence is right, or all that the "
+    "model used."
 )
 FILM_PX, MAP_PX, THUMBNAIL_PX = 448, 160, 200
 MOST_BARS = 32
@@ -90,8 +91,8 @@ def styles(shelf: Shelf) -> str:
 
 def viewer(shelf: Shelf) -> str:
     views = "".join(
-        f'<figure class="film"><div class="picture v{w}" role="img" aria-label="view {w + 1} of the study, with the heat '
-        f'map of the chosen sentence"></div><figcaption>View {w + 1}</figcaption></figure>'
+        f'<figure class="film"><div class="picture v{w}" role="img" aria-label="view {w + 1}, with the heat map '
+        f'of the chosen sentence"></div><figcaption>View {w + 1}</figcaption></figure>'
         for w in range(len(shelf.shown.films))
     )
     return f"""<p>{escape(WHAT_A_MAP_IS)} <span class="key" role="img" aria-label="from little to much"></span></p>
@@ -184,8 +185,9 @@ def bars(moved: Moved, order: Sequence[int]) -> str:
     for row, k in enumerate(order):
         top, length = 18 * row, 480 * float(moved.from_book[k]) / most
         parts.append(
-            f'<text x="0" y="{top + 12}">prompt {k + 1}</text><rect x="76" y="{top + 2}" width="{length:.1f}" height="12" '
-            f'rx="2" fill="var(--bar)"/><text x="{82 + length:.1f}" y="{top + 12}">{moved.from_book[k]:.2f}</text>'
+            f'<text x="0" y="{top + 12}">prompt {k + 1}</text>'
+            f'<rect x="76" y="{top + 2}" width="{length:.1f}" height="12" rx="2" fill="var(--bar)"/>'
+            f'<text x="{82 + length:.1f}" y="{top + 12}">{moved.from_book[k]:.2f}</text>'
         )
         if moved.from_usual is not None:
             thin = 480 * float(moved.from_usual[k]) / most
@@ -204,7 +206,8 @@ def neighbours(alike: Sequence[Alike], thumbnails: Thumbnails) -> str:
         )
         items.append(
             f'<div class="alike"><div>{films}</div><div><h3>{escape(one.study.id)} '
-            f"<small>likeness {one.likeness:.2f}</small></h3><p>{escape(one.study.report or 'no report')}</p></div></div>"
+            f"<small>likeness {one.likeness:.2f}</small></h3><p>{escape(one.study.report or 'no report')}</p>"
+            "</div></div>"
         )
     return f"""<h2>Training studies that look most alike</h2>
 <p>By the published, untrained encoder. The model learned from films like these; it looks none up while it writes, and

@@ -111,6 +111,12 @@ def sentence_confidences(
     return [judged(texts, calibration.confidence(evidence), reporter.confidence) for texts, evidence in found]
 
 
+def text_of(draft: Draft, scored: Sequence[ScoredSentence]) -> str:
+    """The draft's text without the sentences that were left out."""
+    whole = len(scored) == len(split_sentences(draft.text))
+    return draft.text if whole else " ".join(sentence.text for sentence in scored)
+
+
 def judged(
     texts: Sequence[str], confidences: Sequence[float] | np.ndarray, settings: ConfidenceSettings
 ) -> list[ScoredSentence]:

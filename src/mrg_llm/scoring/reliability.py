@@ -70,7 +70,7 @@ def plot(found: Reliability) -> str:
     )
     most = max(int(found.counts.max()), 1)
     dots = "".join(
-        f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="{2 + 11 * (n / most) ** 0.5:.1f}" fill="#2f7fb8" fill-opacity=".75">'
+        f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="{2 + 11 * (n / most) ** 0.5:.1f}" fill="#2f7fb8">'
         f"<title>{n} sentences: confidence {c:.2f}, right {r:.2f}</title></circle>"
         for n, c, r in zip(found.counts, found.confidence, found.right, strict=True)
         if n
