@@ -1,8 +1,10 @@
 """A heat map for each sentence of a text, over each view: on which patches of the film do its words hang?
 
 In: a reporter, one study's films, a text. Out: maps of 0..1. Every sentence's loss is followed back to the patch
-features, by the visual tokens and by the customized and deep prompts alike; what a patch is worth is gradient times
-(feature - the view's mean feature), summed over channels.
+features, by the visual tokens and by the customized and deep prompts alike; what a patch is worth to a sentence is
+gradient times (feature - the view's mean feature), summed over channels. A map shows what it is worth to this sentence
+above the draft's mean sentence, squared: the gradient's noise is many small values. Chosen on phantoms, where it falls
+into the true finding's box more often than its rivals (docs/explanations.md).
 Legend: S sentences, W views, N patches of a view, C width of the encoder, T report tokens.
 """
 
@@ -55,6 +57,8 @@ def explain(reporter: Reporter, shown: Shown, text: str, study: Study | None = N
     ids = torch.tensor(encode_report(tokenizer, text, len(numbers)), device=device)
     of_sentence_ST = torch.tensor([[n == i for n in numbers] for i in range(len(sentences))], device=device)
     worth_SWN = patch_worth(model, patches_WNC, cls_WC, views, ids, of_sentence_ST, context)
+    if len(sentences) > 1:
+        worth_SWN = worth_SWN - worth_SWN.mean(dim=0)
     maps = worth_SWN.clamp_min(0).square().view(len(sentences), W, side, side)
     peak = maps.amax(dim=(1, 2, 3), keepdim=True)
     return Explanation(tuple(sentences), (maps / peak.clamp_min(1e-30)).float().cpu().numpy())
