@@ -116,7 +116,8 @@ def summary(rows: Sequence[Sequence[float]]) -> dict:
     mass, area, peak = np.array(rows).T
     seen = area > 0
     return {
-        "rows": len(rows), "mass_inside": mean(mass), "uniform_inside": mean(area), "mass_ratio": mean(mass) / mean(area),
+        "rows": len(rows), "mass_inside": mean(mass), "uniform_inside": mean(area),
+        "mass_ratio": round(float(mass.mean() / area.mean()), 4),
         "mean_of_ratios": mean(mass[seen] / area[seen]), "peak_inside": mean(peak),
     }  # fmt: skip
 

@@ -18,7 +18,7 @@ def shelf(**changes):
     maps = np.random.default_rng(0).random((2, 2, 4, 4), dtype=np.float32)
     sentences = (ScoredSentence("Heart <b>large</b>.", 0.91), ScoredSentence("No effusion.", 0.2, marked=True))
     values = {
-        "model": "a-run", "vision": VisionConfig(), "shown": Shown(("a", "b"), films, np.zeros((2, 224, 224), np.uint8)),
+        "model": "a-run", "vision": VisionConfig(), "shown": Shown(("a", "b"), films, np.zeros((2, 9, 9), np.uint8)),
         "explanation": Explanation(tuple(s.text for s in sentences), maps), "sentences": sentences,
         "moved": Moved(np.array([1.0, 3.0]), np.array([0.2, 0.1])),
         "alike": [Alike(Study("s<1>", "train", (), "A & b."), 0.5)],

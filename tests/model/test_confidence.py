@@ -18,8 +18,10 @@ TEXTS = ["The heart is enlarged. No pneumothorax is seen.", "The lungs are clear
 def calibration(samples=0, **changes):
     names = ("mean", "least", "agreement")[: 3 if samples else 2]
     numbers = tuple(0.5 for _ in names)
-    values = {"features": names, "means": numbers, "scales": numbers, "weights": numbers, "bias": 0.25, "samples": samples,
-              "temperature": 0.7, "seed": 0, "ece": 0.03, "auroc": 0.8, "right": 0.9, "sentences": 100, "studies": 30}  # fmt: skip
+    values = {
+        "features": names, "means": numbers, "scales": numbers, "weights": numbers, "bias": 0.25, "samples": samples,
+        "temperature": 0.7, "seed": 0, "ece": 0.03, "auroc": 0.8, "right": 0.9, "sentences": 100, "studies": 30,
+    }  # fmt: skip
     return Calibration(**(values | changes))
 
 
@@ -67,7 +69,7 @@ def test_agreement_of_samples():
 def test_without_a_calibration_nothing_is_measured_and_nothing_marked(tiny_model, batch):
     reporter = Reporter(tiny_model, DecodeSettings(), "tiny", confidence=ConfidenceSettings(threshold=1))
     found = sentence_confidences(reporter, *batch)
-    assert [[s.text for s in sentences] for sentences in found][0] == [
+    assert [s.text for s in found[0]] == [
         "The heart is enlarged.",
         "No pneumothorax is seen.",
     ]
