@@ -36,12 +36,9 @@ def moved_prompts(reporter: Reporter, shown: Shown, training: Sequence[Study] = 
     book = reporter.model.promptbook
     if book is None or not reporter.model.customizes:
         return None
-    own_KD = prompts(reporter, [shown.squares])[0]
-    usual = usual_prompts(reporter, training[:: max(1, len(training) // USUAL)][:USUAL])
-    distances = [
-        distance(own_KD - reference, book.unit) for reference in (book.book_KD, usual) if reference is not None
-    ]
-    return Moved(*distances)
+    own_KD, unit = prompts(reporter, [shown.squares])[0], float(book.unit)
+    usual_KD = usual_prompts(reporter, training[:: max(1, len(training) // USUAL)][:USUAL])
+    return Moved(distance(own_KD - book.book_KD, unit), None if usual_KD is None else distance(own_KD - usual_KD, unit))
 
 
 def usual_prompts(reporter: Reporter, studies: Sequence[Study]) -> Tensor | None:
@@ -61,5 +58,5 @@ def prompts(reporter: Reporter, films: Sequence[np.ndarray]) -> Tensor:
     return seen.prompts
 
 
-def distance(change_KD: Tensor, unit: Tensor) -> np.ndarray:
+def distance(change_KD: Tensor, unit: float) -> np.ndarray:
     return (change_KD / unit).square().mean(-1).sqrt().detach().float().cpu().numpy()

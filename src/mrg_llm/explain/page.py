@@ -151,7 +151,7 @@ def coloured(heat_HW: np.ndarray) -> Image.Image:
 
 def png(picture: Image.Image) -> str:
     stream = io.BytesIO()
-    picture.quantize(64, method=Image.Quantize.FASTOCTREE).save(stream, "PNG", optimize=True)
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(stream, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 

@@ -37,11 +37,13 @@ def reliability(confidence_N: np.ndarray, right_N: np.ndarray) -> Reliability:
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(bins, weights=values, minlength=BINS) / counts for values in (confidence, right)]
+        said, true = (np.bincount(bins, weights=values, minlength=BINS) / counts for values in (confidence, right))
     filled = counts > 0
-    gaps = np.abs(means[0] - means[1])[filled]
+    gaps = np.abs(said - true)[filled]
     ece = float((gaps * counts[filled]).sum() / counts.sum())
-    return Reliability(counts, *means, ece, auroc(confidence, right > 0.5), float(((confidence - right) ** 2).mean()))
+    return Reliability(
+        counts, said, true, ece, auroc(confidence, right > 0.5), float(((confidence - right) ** 2).mean())
+    )
 
 
 def auroc(scores_N: np.ndarray, right_N: np.ndarray) -> float:
