@@ -36,7 +36,7 @@ def moved_prompts(reporter: Reporter, shown: Shown, training: Sequence[Study] = 
     book = reporter.model.promptbook
     if book is None or not reporter.model.customizes:
         return None
-    own_KD, unit = prompts(reporter, [shown.squares])[0], float(book.unit)
+    own_KD, unit = prompts(reporter, [shown.squares])[0], float(book.get_buffer("unit"))
     usual_KD = usual_prompts(reporter, training[:: max(1, len(training) // USUAL)][:USUAL])
     return Moved(distance(own_KD - book.book_KD, unit), None if usual_KD is None else distance(own_KD - usual_KD, unit))
 
