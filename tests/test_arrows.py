@@ -15,6 +15,8 @@ ALLOWED = {
     "scoring": {"errors", "scoring", "studies"},
     "exports": {"errors", "exports", "images"},  # images: whose films they are
     "serving/node": {"errors", "exports", "images", "serving"},
+    "explain": {"errors", "explain", "model", "studies", "settings", "scored", "progress"},
+    "serving": {"errors", "exports", "images", "explain", "model", "serving"},
     "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
     "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
 }
