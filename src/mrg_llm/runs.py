@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mrg_llm.errors import CheckpointError, DataError
+from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.context import PARTS
 from mrg_llm.model.familiarity import Familiarity
@@ -43,7 +44,12 @@ def load(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     path = folder / FAMILIAR_FILE
     familiarity = Familiarity.load(path) if path.is_file() else None
-    return Reporter(model.to(device), decode or saved_decoding(folder), folder.name, familiarity)
+    path = folder / CALIBRATION_FILE
+    calibration = Calibration.load(path) if path.is_file() else None
+    settings = saved_settings(folder)
+    return Reporter(
+        model.to(device), decode or settings.decode, folder.name, familiarity, calibration, settings.confidence
+    )
 
 
 def refuse_other_llm(model: MRGModel) -> None:
@@ -56,10 +62,10 @@ def refuse_other_llm(model: MRGModel) -> None:
         )
 
 
-def saved_decoding(folder: Path) -> DecodeSettings:
-    """How the run's own settings say to decode."""
+def saved_settings(folder: Path) -> Settings:
+    """The run's own settings."""
     path = folder / SETTINGS_FILE
-    return Settings.model_validate_json(path.read_text()).decode if path.is_file() else DecodeSettings()
+    return Settings.model_validate_json(path.read_text()) if path.is_file() else Settings()
 
 
 def reading(run: str | Path, spec: str, split_by: str | None = None) -> dict[str, str | None]:

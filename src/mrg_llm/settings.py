@@ -126,6 +126,21 @@ class DecodeSettings(Table):
     batch: int = Field(16, ge=1, description="studies decoded together")
 
 
+class ConfidenceSettings(Table):
+    """How sure a sentence of a draft must be; for a run that `mrg calibrate` has calibrated."""
+
+    threshold: float = Field(0.5, ge=0, le=1, description="a sentence whose confidence is lower is uncertain")
+    below: Literal["mark", "drop", "none"] = Field(
+        "mark", description="what becomes of an uncertain sentence: marked, left out, or nothing"
+    )
+    samples: int = Field(
+        0, ge=0, le=64, description="calibrate with the agreement of this many sampled reports, which every later "
+        "report draws too; 0: token probabilities alone"
+    )  # fmt: skip
+    temperature: float = Field(0.7, gt=0, description="of these samples")
+    seed: int = Field(0, ge=0, description="of these samples")
+
+
 class Settings(Table):
     """A whole run."""
 
@@ -136,6 +151,7 @@ class Settings(Table):
     align_local: AlignLocalSettings = AlignLocalSettings()
     generate: GenerateSettings = GenerateSettings()
     decode: DecodeSettings = DecodeSettings()
+    confidence: ConfidenceSettings = ConfidenceSettings()
 
 
 def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
@@ -151,10 +167,20 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
 
 def changed_decoding(decode: DecodeSettings, changes: Sequence[str]) -> DecodeSettings:
     """Decoding settings with `key=value` changes on top ("beams=3" or "decode.beams=3")."""
-    values: dict[str, Any] = {"decode": decode.model_dump()}
+    return changed(Settings(decode=decode), "decode", changes).decode
+
+
+def changed_confidence(confidence: ConfidenceSettings, changes: Sequence[str]) -> ConfidenceSettings:
+    """The same of how sure a sentence must be ("threshold=0.3" or "confidence.threshold=0.3")."""
+    return changed(Settings(confidence=confidence), "confidence", changes).confidence
+
+
+def changed(settings: Settings, table: str, changes: Sequence[str]) -> Settings:
+    """Settings with changes on top, all of them in one table, whose name may be left out."""
+    values: dict[str, Any] = {table: getattr(settings, table).model_dump()}
     for change in changes:
-        apply_change(values, change if change.startswith("decode.") else f"decode.{change}")
-    return validated(values).decode
+        apply_change(values, change if change.startswith(f"{table}.") else f"{table}.{change}")
+    return validated(values)
 
 
 def preset_names() -> list[str]:

@@ -14,6 +14,8 @@ import mrg_llm
 from mrg_llm import runs
 from mrg_llm.cli import app
 from mrg_llm.errors import ImageError, SettingsError
+from mrg_llm.model.decoding import Draft
+from mrg_llm.settings import ConfidenceSettings
 from tests.conftest import REPOSITORY
 from tests.exports.drafts import STUDY, films
 from tests.images.made import png, ramp
@@ -25,7 +27,10 @@ def loaded(monkeypatch):
 
     def load(run):
         asked.append(run)
-        return SimpleNamespace(name="a-run", report=lambda films, **told: "Clear lungs.")
+        return SimpleNamespace(
+            name="a-run", asked=lambda **told: None, shown=lambda films, anyway: None, calibration=None,
+            drafts=lambda studies, shown: [Draft("Clear lungs.", 3, True)], confidence=ConfidenceSettings(),
+        )  # fmt: skip
 
     monkeypatch.setattr(runs, "load", load)
     return asked

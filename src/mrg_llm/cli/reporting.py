@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from mrg_llm.cli.options import SplitBy, open_data
+from mrg_llm.errors import InputError
+
 
 def report(
     films: Annotated[
@@ -25,19 +28,45 @@ def report(
         bool, typer.Option("--anyway", help="write also for a picture that is unlike the films of the training")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="write it here instead of printing it")] = None,
+    explain: Annotated[
+        Path | None, typer.Option("--explain", help="write a page here: where each sentence came from (it holds films)")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="with --explain: KIND:ROOT of the training data, to name the likest studies"),
+    ] = None,
+    split_by: SplitBy = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="confidence, for example threshold=0.3 or below=drop"),
+    ] = None,
 ) -> None:
     """The draft report of one study. Research use only, not a medical device."""
-    from mrg_llm.exports import FORMATS, DraftReport, check_format, check_study, read_identity, render, save
+    from mrg_llm.exports import FORMATS, DraftReport, Sentence, check_format, check_study, read_identity, render, save
 
     check_format(format, terminal=out is None and sys.stdout.isatty())
     study = None if FORMATS[format].identity == "none" else read_identity(films)
     check_study(format, study)
+    if data and not explain:
+        raise InputError("--data was given, but no --explain: the likest training studies stand on its page only")
     from mrg_llm import runs
+    from mrg_llm.model.confidence import sentence_confidences, text_of
     from mrg_llm.model.processing import NOT_A_DEVICE
+    from mrg_llm.settings import changed_confidence
 
+    training = open_data(data, **runs.reading(model, data, split_by)).split("train") if data else ()
     reporter = runs.load(model)
-    text = reporter.report(films, indication=indication, prior=prior, anyway=anyway)
-    draft = DraftReport(text, reporter.name, NOT_A_DEVICE, study=study)
+    reporter.confidence = changed_confidence(reporter.confidence, changes or [])
+    asked = reporter.asked(indication=indication, prior=prior)
+    shown = reporter.shown(films, anyway=anyway)
+    written = reporter.drafts([asked], [shown])[0]
+    scored = sentence_confidences(reporter, [asked], [shown], [written])[0]
+    sentences = tuple(Sentence(s.text, s.confidence, s.marked) for s in scored)
+    draft = DraftReport(text_of(written, scored), reporter.name, NOT_A_DEVICE, sentences=sentences, study=study)
+    if explain:
+        from mrg_llm.explain.story import explained
+
+        save(explained(reporter, asked, shown, scored, training), explain)
     if out:
         save(render(draft, format), out)
     elif format == "text":

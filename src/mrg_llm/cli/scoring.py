@@ -1,4 +1,4 @@
-"""mrg score and mrg label: what reports are worth."""
+"""mrg score, mrg label and mrg calibrate: what reports are worth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import Out, SplitBy, listed, open_data
+from mrg_llm.cli.options import DataSpec, Out, SplitBy, listed, open_data
 
 
 def score(
@@ -73,3 +73,35 @@ def label(
     from mrg_llm.scoring.clinical import label_file
 
     typer.echo(f"{label_file(reports, out)} reports labelled in {out}")
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="a run folder; calibration.json is written into it")],
+    data: DataSpec,
+    split: Annotated[str, typer.Option(help="val, unless you know better: never what the run was trained on")] = "val",
+    split_by: SplitBy = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="for example samples=8: agreement of sampled reports, too"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first N studies")] = None,
+    plot: Annotated[Path | None, typer.Option(help="write the reliability plot here, as SVG")] = None,
+) -> None:
+    """Measure how sure each sentence of a draft is; later reports mark those under a threshold."""
+    from rich.console import Console
+
+    from mrg_llm import runs
+    from mrg_llm.calibrated import calibrate as fit_run
+    from mrg_llm.exports import save
+    from mrg_llm.progress import counting_bar
+    from mrg_llm.scoring.reliability import plot as drawn
+
+    studies = open_data(data, **runs.reading(run, data, split_by)).split(split)[:limit]
+    with counting_bar("writing and judging drafts", len(studies), Console(stderr=True)) as advance:
+        found, held = fit_run(run, studies, changes or [], advance)
+    if plot:
+        save(drawn(held).encode(), plot)
+    typer.echo(
+        f"{found.sentences} sentences of {found.studies} drafts, {100 * found.right:.0f} % of them right; on held-out "
+        f"folds: expected calibration error {found.ece:.3f}, AUROC {found.auroc:.3f}, Brier score {held.brier:.3f}"
+    )

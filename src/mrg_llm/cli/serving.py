@@ -82,10 +82,11 @@ def serve(
         limits=Limits(bytes=max_mb * 2**20, films=max_films),
         hosts=tuple(name.lower() for name in allow_host or ()), loopback=is_loopback(host),
     )  # fmt: skip
+    audited = AuditFile(audit) if audit else None
     listening = bound(host, port)
     engine = ReporterEngine(runs.load(model))
     service = Service(
-        engine, options, keys=known, audit=AuditFile(audit) if audit else None,
+        engine, options, keys=known, audit=audited,
         node_of=partial(start, node) if node else None,
     )  # fmt: skip
     shown = f"[{host}]" if ":" in host else host

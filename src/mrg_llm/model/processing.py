@@ -29,11 +29,12 @@ from mrg_llm.model.configuration import VisionConfig
 from mrg_llm.model.context import context_words
 from mrg_llm.model.decoding import Draft, Told, write_reports
 from mrg_llm.model.modeling import MRGModel, Seen
-from mrg_llm.settings import DecodeSettings
+from mrg_llm.settings import ConfidenceSettings, DecodeSettings
 from mrg_llm.studies.batches import stack_views
 from mrg_llm.studies.study import Study
 
 if TYPE_CHECKING:
+    from mrg_llm.model.confidence import Calibration
     from mrg_llm.model.familiarity import Familiarity
 
 NOT_A_DEVICE = "Draft by software. Research use only, not a medical device."
@@ -65,10 +66,15 @@ class Shown:
 
 
 class Reporter:
-    """A trained model and how it decodes: what `load` returns."""
+    """A trained model and how it decodes: what `load` returns. familiarity, calibration: where the run has them.
+    confidence: what becomes of sentences that are not sure."""
 
-    def __init__(self, model: MRGModel, decode: DecodeSettings, name: str, familiarity: Familiarity | None = None):
+    def __init__(
+        self, model: MRGModel, decode: DecodeSettings, name: str, familiarity: Familiarity | None = None,
+        calibration: Calibration | None = None, confidence: ConfidenceSettings | None = None,
+    ):  # fmt: skip
         self.model, self.decode, self.name, self.familiarity = model.eval(), decode, name, familiarity
+        self.calibration, self.confidence = calibration, confidence or ConfidenceSettings()
 
     def report(
         self, films: Sequence[str | Path | bytes] | str | Path | bytes, *, indication: str | None = None,

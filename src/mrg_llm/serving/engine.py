@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mrg_llm.exports import DraftReport, StudyIdentity
+from mrg_llm.exports import DraftReport, Sentence, StudyIdentity
 
 if TYPE_CHECKING:
     from mrg_llm.model.processing import Reporter
@@ -76,12 +76,11 @@ class Engine(Protocol):
 class ReporterEngine:
     """A trained model. Films are decoded in processes of their own, whatever thread asks."""
 
-    threshold = 0.0
-
     def __init__(self, reporter: Reporter):
         from mrg_llm.model.processing import NOT_A_DEVICE
 
         self.reporter, self.name, self.notice = reporter, reporter.name, NOT_A_DEVICE
+        self.threshold = reporter.confidence.threshold if reporter.calibration else 0.0
 
     def look(self, asked: Asked) -> Looked:
         from mrg_llm.errors import ImageError
@@ -105,15 +104,28 @@ class ReporterEngine:
         return Looked(views, identity, (study, Shown(shown.names, (), shown.squares)))
 
     def write(self, batch: Sequence[Looked], told: Told | None) -> list[DraftReport]:
+        from mrg_llm.model.confidence import sentence_confidences, text_of
+
         studies, shown = zip(*(looked.inner for looked in batch), strict=True)
-        drafts = self.reporter.drafts(studies, shown, told)
+        dropping = self.reporter.calibration and self.reporter.confidence.below == "drop"
+        drafts = self.reporter.drafts(studies, shown, None if dropping else told)
+        scored = sentence_confidences(self.reporter, studies, shown, drafts)
         return [
-            DraftReport(draft.text, self.name, self.notice, study=looked.identity)
-            for draft, looked in zip(drafts, batch, strict=True)
-        ]
+            DraftReport(
+                text_of(draft, sentences), self.name, self.notice, study=looked.identity,
+                sentences=tuple(Sentence(s.text, s.confidence, s.marked) for s in sentences),
+            )
+            for draft, sentences, looked in zip(drafts, scored, batch, strict=True)
+        ]  # fmt: skip
 
     def maps(self, looked: Looked, draft: DraftReport) -> list[list[np.ndarray]] | None:
-        return None
+        from mrg_llm.explain import explain
+
+        study, shown = looked.inner
+        found = explain(self.reporter, shown, draft.findings, study)
+        if len(found.sentences) != len(draft.sentences):
+            return None
+        return [list(views) for views in (found.maps * 255).round().astype(np.uint8)]
 
 
 def display(film: Any, projection: str | None) -> Display:

@@ -23,6 +23,7 @@ from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.processing import encode_report, sound_views
 from mrg_llm.model.sequence import Words
+from mrg_llm.model.spans import sentence_tokens
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
@@ -182,16 +183,9 @@ def finding_weights(tokenizer, report: str, emphasis: float) -> list[float]:
     Most of a report is what could be written without looking; without emphasis the film is worth too little to be
     learned.
     """
-    text = " ".join(report.split())
-    claimed, place = [], 0
-    for sentence in split_sentences(text):
-        start = text.index(sentence, place)
-        place = start + len(sentence)
-        if located(sentence, "present"):
-            claimed.append((start, place))
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    inside = [any(a <= end - 1 < b for a, b in claimed) for _, end in offsets]
-    return [emphasis if claim else 1.0 for claim in inside] + [1.0]
+    sentences, numbers = sentence_tokens(tokenizer, report)
+    claims = {i for i, sentence in enumerate(sentences) if located(sentence, "present")}
+    return [emphasis if number in claims else 1.0 for number in numbers]
 
 
 def telling_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors.torch import save as tensor_bytes
 
 from mrg_llm.errors import CheckpointError, DataError, InputError, SettingsError
+from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
@@ -19,7 +20,7 @@ from mrg_llm.training.journal import versions
 
 SETTINGS_FILE, CARD_FILE, DATA_FILE = "settings.json", "README.md", "data.json"
 FAMILIAR_FILE = "familiarity.safetensors"
-PUBLISHED = (CONFIG_FILE, WEIGHTS_FILE, SETTINGS_FILE, DATA_FILE, CARD_FILE, FAMILIAR_FILE)
+PUBLISHED = (CONFIG_FILE, WEIGHTS_FILE, SETTINGS_FILE, DATA_FILE, CARD_FILE, FAMILIAR_FILE, CALIBRATION_FILE)
 
 
 def refuse_other_run(out: Path, settings: Settings, resume: bool) -> None:
@@ -53,7 +54,8 @@ def open_folder(out: Path, model: MRGModel, settings: Settings, studies: StudySe
 
 
 def keep_best(out: Path, model: MRGModel, position: Position) -> None:
-    """The best weights so far become the model of the run folder."""
+    """The best weights so far become the model of the run folder. How sure others were says nothing of these."""
+    (out / CALIBRATION_FILE).unlink(missing_ok=True)
     write_file(out / WEIGHTS_FILE, tensor_bytes({n: t.contiguous() for n, t in model.trained_state().items()}))
     write_file(out / CARD_FILE, model_card(model, out, position).encode())
     seal(out)
@@ -69,6 +71,12 @@ def finish(out: Path, model: MRGModel, settings: Settings, position: Position) -
 def keep_familiarity(out: Path, familiarity: Familiarity) -> None:
     """What the training films look like goes with the model."""
     write_file(out / FAMILIAR_FILE, familiarity.to_bytes())
+    seal(out)
+
+
+def keep_calibration(out: Path, calibration: Calibration) -> None:
+    """How sure a sentence is goes with the model."""
+    write_file(out / CALIBRATION_FILE, calibration.to_bytes())
     seal(out)
 
 
