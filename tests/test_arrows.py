@@ -20,9 +20,7 @@ ALLOWED = {
     "training": {"errors", "films", "model", "images", "studies", "settings", "scoring", "training", "progress"},
     "serving/node": {"errors", "exports", "images", "serving"},
     "explain": {"errors", "explain", "model", "studies", "settings", "scored", "progress"},
-    "serving": {"errors", "exports", "images", "explain", "model", "serving"},
-    "model": {"errors", "model", "images", "studies", "settings"},  # images through processing.py alone
-    "training": {"errors", "model", "images", "studies", "settings", "scoring", "training", "progress"},
+    "serving": {"drafting", "errors", "exports", "images", "explain", "model", "serving"},
 }
 
 

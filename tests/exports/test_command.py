@@ -29,7 +29,7 @@ def loaded(monkeypatch):
         asked.append(run)
         return SimpleNamespace(
             name="a-run", asked=lambda **told: None, shown=lambda films, anyway: None, calibration=None,
-            drafts=lambda studies, shown: [Draft("Clear lungs.", 3, True)], confidence=ConfidenceSettings(),
+            drafts=lambda studies, shown, told=None: [Draft("Clear lungs.", 3, True)], confidence=ConfidenceSettings(),
         )  # fmt: skip
 
     monkeypatch.setattr(runs, "load", load)

@@ -42,7 +42,7 @@ def report(
     ] = None,
 ) -> None:
     """The draft report of one study. Research use only, not a medical device."""
-    from mrg_llm.exports import FORMATS, DraftReport, Sentence, check_format, check_study, read_identity, render, save
+    from mrg_llm.exports import FORMATS, check_format, check_study, read_identity, render, save
 
     check_format(format, terminal=out is None and sys.stdout.isatty())
     study = None if FORMATS[format].identity == "none" else read_identity(films)
@@ -50,8 +50,7 @@ def report(
     if data and not explain:
         raise InputError("--data was given, but no --explain: the likest training studies stand on its page only")
     from mrg_llm import runs
-    from mrg_llm.model.confidence import sentence_confidences, text_of
-    from mrg_llm.model.processing import NOT_A_DEVICE
+    from mrg_llm.drafting import drafted
     from mrg_llm.settings import changed_confidence
 
     training = open_data(data, **runs.reading(model, data, split_by)).split("train") if data else ()
@@ -59,18 +58,17 @@ def report(
     reporter.confidence = changed_confidence(reporter.confidence, changes or [])
     asked = reporter.asked(indication=indication, prior=prior)
     shown = reporter.shown(films, anyway=anyway)
-    written = reporter.drafts([asked], [shown])[0]
-    scored = sentence_confidences(reporter, [asked], [shown], [written])[0]
-    sentences = tuple(Sentence(s.text, s.confidence, s.marked) for s in scored)
-    draft = DraftReport(text_of(written, scored), reporter.name, NOT_A_DEVICE, sentences=sentences, study=study)
+    draft = drafted(reporter, [asked], [shown], [study])[0]
     if explain:
         from mrg_llm.explain.story import explained
 
-        save(explained(reporter, asked, shown, scored, training), explain)
+        save(explained(reporter, asked, shown, draft.sentences, training), explain)
     if out:
         save(render(draft, format), out)
     elif format == "text":
-        typer.echo(draft.shown)
-        typer.echo(NOT_A_DEVICE, err=True)
+        from mrg_llm.exports.plain import sections
+
+        typer.echo(sections(draft))
+        typer.echo(draft.notice, err=True)
     else:
         typer.echo(render(draft, format), nl=False)

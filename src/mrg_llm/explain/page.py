@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from string import Template
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,6 @@ from PIL import Image
 from mrg_llm.explain.alike import Alike
 from mrg_llm.explain.maps import Explanation
 from mrg_llm.explain.moved import Moved
-from mrg_llm.model.confidence import ScoredSentence
 from mrg_llm.model.processing import NOT_A_DEVICE, Shown, to_square_uint8
 from mrg_llm.model.vision import VisionConfig
 from mrg_llm.studies.study import Study
@@ -40,6 +40,19 @@ COLOURS = np.array([[59, 15, 112, 0], [140, 41, 129, 110], [222, 73, 104, 165], 
 Thumbnails = Callable[[Study], list[bytes]]
 
 
+class Said(Protocol):
+    """A sentence and how sure it is, as the model gives it or as a draft holds it."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def confidence(self) -> float | None: ...
+
+    @property
+    def marked(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Shelf:
     """What a page is made from. sentences: as many as the explanation has, with their confidence."""
@@ -48,7 +61,7 @@ class Shelf:
     vision: VisionConfig
     shown: Shown
     explanation: Explanation
-    sentences: Sequence[ScoredSentence]
+    sentences: Sequence[Said]
     moved: Moved | None = None
     alike: Sequence[Alike] = ()
 
@@ -102,13 +115,13 @@ def viewer(shelf: Shelf) -> str:
 {"".join(said(number, sentence) for number, sentence in enumerate(shelf.sentences))}</fieldset></div>"""
 
 
-def said(number: int, sentence: ScoredSentence) -> str:
+def said(number: int, sentence: Said) -> str:
     kind = "said marked" if sentence.marked else "said"
     return f"""<label class="{kind}"><input type="radio" name="said" id="s{number}"><span>{escape(sentence.text)}</span>
 {sure(sentence)}</label>"""
 
 
-def sure(sentence: ScoredSentence) -> str:
+def sure(sentence: Said) -> str:
     if sentence.confidence is None:
         return ""
     return f"<b>{'uncertain, ' if sentence.marked else ''}{100 * sentence.confidence:.0f} %</b>"

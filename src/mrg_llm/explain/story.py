@@ -9,8 +9,7 @@ from rich.console import Console
 from mrg_llm.explain.alike import likest_studies
 from mrg_llm.explain.maps import explain
 from mrg_llm.explain.moved import moved_prompts
-from mrg_llm.explain.page import Shelf, page
-from mrg_llm.model.confidence import ScoredSentence
+from mrg_llm.explain.page import Said, Shelf, page
 from mrg_llm.model.processing import Reporter, Shown
 from mrg_llm.progress import counting_bar
 from mrg_llm.scored import thumbnails
@@ -18,7 +17,7 @@ from mrg_llm.studies.study import Study
 
 
 def explained(
-    reporter: Reporter, asked: Study, shown: Shown, scored: Sequence[ScoredSentence], training: Sequence[Study] = ()
+    reporter: Reporter, asked: Study, shown: Shown, scored: Sequence[Said], training: Sequence[Study] = ()
 ) -> bytes:
     """The page of a draft, UTF-8 HTML. training: studies among which the likest are named; none: nothing is said."""
     explanation = explain(reporter, shown, " ".join(s.text for s in scored), asked)

@@ -13,8 +13,12 @@ LIST_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))", re.MULTILINE)
 
 
 def as_text(draft: DraftReport) -> bytes:
-    parts = [draft.shown, *([f"Impression: {draft.impression}"] if draft.impression else []), draft.notice]
-    return ("\n".join(parts) + "\n").encode()
+    return f"{sections(draft)}\n{draft.notice}\n".encode()
+
+
+def sections(draft: DraftReport) -> str:
+    """What the model wrote, a line a section."""
+    return "\n".join([draft.shown, *([f"Impression: {draft.impression}"] if draft.impression else [])])
 
 
 def as_json(draft: DraftReport) -> bytes:
@@ -34,10 +38,10 @@ def as_json(draft: DraftReport) -> bytes:
 
 
 def as_markdown(draft: DraftReport) -> bytes:
-    sections = ["# Draft report", f"> {plain(draft.notice)}", "## Findings", plain(draft.shown)]
+    parts = ["# Draft report", f"> {plain(draft.notice)}", "## Findings", plain(draft.shown)]
     if draft.impression:
-        sections += ["## Impression", plain(draft.impression)]
-    return ("\n\n".join([*sections, f"Written by: {plain(draft.model)}"]) + "\n").encode()
+        parts += ["## Impression", plain(draft.impression)]
+    return ("\n\n".join([*parts, f"Written by: {plain(draft.model)}"]) + "\n").encode()
 
 
 def plain(text: str) -> str:

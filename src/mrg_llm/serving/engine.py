@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mrg_llm.exports import DraftReport, Sentence, StudyIdentity
+from mrg_llm.exports import DraftReport, StudyIdentity
 
 if TYPE_CHECKING:
     from mrg_llm.model.processing import Reporter
@@ -104,19 +104,10 @@ class ReporterEngine:
         return Looked(views, identity, (study, Shown(shown.names, (), shown.squares)))
 
     def write(self, batch: Sequence[Looked], told: Told | None) -> list[DraftReport]:
-        from mrg_llm.model.confidence import sentence_confidences, text_of
+        from mrg_llm.drafting import drafted
 
         studies, shown = zip(*(looked.inner for looked in batch), strict=True)
-        dropping = self.reporter.calibration and self.reporter.confidence.below == "drop"
-        drafts = self.reporter.drafts(studies, shown, None if dropping else told)
-        scored = sentence_confidences(self.reporter, studies, shown, drafts)
-        return [
-            DraftReport(
-                text_of(draft, sentences), self.name, self.notice, study=looked.identity,
-                sentences=tuple(Sentence(s.text, s.confidence, s.marked) for s in sentences),
-            )
-            for draft, sentences, looked in zip(drafts, scored, batch, strict=True)
-        ]  # fmt: skip
+        return drafted(self.reporter, studies, shown, [looked.identity for looked in batch], told)
 
     def maps(self, looked: Looked, draft: DraftReport) -> list[list[np.ndarray]] | None:
         from mrg_llm.explain import explain
