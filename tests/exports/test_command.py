@@ -28,7 +28,8 @@ def loaded(monkeypatch):
     def load(run):
         asked.append(run)
         return SimpleNamespace(
-            name="a-run", report=lambda films, **told: "Clear lungs.", asked=lambda **told: None, shown=lambda films, anyway: None, calibration=None,
+            name="a-run", report=lambda films, **told: "Clear lungs.",
+            asked=lambda **told: None, shown=lambda films, anyway: None, calibration=None,
             drafts=lambda studies, shown: [Draft("Clear lungs.", 3, True)], confidence=ConfidenceSettings(),
         )  # fmt: skip
 
