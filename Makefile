@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo serve-demo test check bench clean
 
 setup: $(VENV)/.ready
 
@@ -17,6 +17,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt default-models.txt
 
 demo: setup  ## phantom studies, three stages, reports, scores: one HTML page, minutes on two cores
 	$(BIN)/mrg demo --out $(DEMO)
+
+serve-demo: demo  ## the service and its page with the demo's model, on this machine alone
+	$(BIN)/mrg serve --model $(DEMO)/prompt-wise
 
 test: setup  ## what must hold
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
