@@ -1,7 +1,5 @@
 // One film in its frame: window and level, zoom, pan, invert, and a heat map over it. Pointer, wheel and touch.
 
-import { heat } from "./colours.js";
-
 const AS_SENT = { width: 1, level: 0.5, inverted: false }; // fractions of the film's range
 const WHOLE = { zoom: 1, x: 0, y: 0 }; // zoom 1 fits the frame; x and y are fractions of the frame
 const ZOOMS = [0.5, 16];
@@ -65,8 +63,8 @@ export class Pane {
     this.picture.setAttribute("aria-label", `${label} film`);
   }
 
-  heat(map) {
-    this.map = map && heat(map);
+  heat(map) { // one of colours.js's pictures, or null
+    this.map = map;
     this.draw();
   }
 

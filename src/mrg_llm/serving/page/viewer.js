@@ -1,6 +1,6 @@
 // The films of one study side by side, frontal first, with the tools above them and the heat map's controls below.
 
-import { paintScale } from "./colours.js";
+import { heat, paintScale } from "./colours.js";
 import { Pane } from "./pane.js";
 
 const $ = (id) => document.getElementById(id);
@@ -130,7 +130,9 @@ export class Viewer {
     const on = $("map-toggle").getAttribute("aria-pressed") === "true" && this.shown !== null;
     for (const pane of this.panes) {
       pane.opacity = Number($("opacity").value) / 100;
-      pane.heat((on && this.maps?.[this.shown]?.[pane.film?.view]) || null);
+      const map = on && this.maps?.[this.shown]?.[pane.film?.view];
+      if (map) map.picture ??= heat(map);
+      pane.heat(map?.picture ?? null);
     }
   }
 
