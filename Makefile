@@ -18,7 +18,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt default-models.txt
 demo: setup  ## phantom studies, three stages, reports, scores: one HTML page, minutes on two cores
 	$(BIN)/mrg demo --out $(DEMO)
 
-serve-demo: demo  ## the service and its page with the demo's model, on this machine alone
+serve-demo: setup  ## the service and its page with the demo's model (made first where there is none: minutes)
+	test -f $(DEMO)/index.html || $(BIN)/mrg demo --out $(DEMO)
+	@echo "films to drop on the page: $(DEMO)/phantoms/images"
 	$(BIN)/mrg serve --model $(DEMO)/prompt-wise
 
 test: setup  ## what must hold

@@ -6,11 +6,12 @@ import json
 import os
 import tempfile
 
+import numpy as np
 import pytest
 
 from mrg_llm.model.processing import Reporter
 from mrg_llm.serving.audit import AuditFile
-from mrg_llm.serving.engine import ReporterEngine
+from mrg_llm.serving.engine import Display, ReporterEngine, over_film
 from tests.exports.drafts import STUDY, films
 from tests.exports.test_canaries import caged  # noqa: F401
 from tests.images.made import dicom_set, ramp, to_bytes
@@ -34,6 +35,14 @@ def test_a_study_of_two_films_with_its_maps_and_its_sr(served, reporter):
     film = client.get(f"{address}/films/0")
     assert len(film.content) == 2 * int(film.headers["x-rows"]) * int(film.headers["x-columns"])
     assert client.get(f"{address}/export?format=dicom-sr").content[128:132] == b"DICM"
+
+
+def test_a_map_of_a_padded_square_is_cut_to_the_film():
+    square = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    tall = Display(None, 40, 20, np.zeros((40, 20), np.uint16), 8)
+    assert over_film(square, tall, "squash") is square
+    cut = over_film(square, tall, "pad")
+    assert cut.shape == (32, 16) and set(cut.ravel()) == {1, 2, 5, 6, 9, 10, 13, 14}, "the two middle columns"
 
 
 def test_what_the_model_cannot_take_has_a_reason(served, reporter):

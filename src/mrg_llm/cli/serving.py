@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -77,6 +78,8 @@ def serve(
     from mrg_llm.serving.server import bound, run
     from mrg_llm.serving.service import Options, Service
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("mrg_llm").setLevel(logging.INFO)  # hashes and counts; nothing of a patient
     options = Options(
         places=queue, batch=batch, deadline_s=deadline, drain_s=drain, keep_edits=keep_edits,
         limits=Limits(bytes=max_mb * 2**20, films=max_films),

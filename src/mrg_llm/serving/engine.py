@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mrg_llm.exports import DraftReport, StudyIdentity
+from mrg_llm.images.pixels import inside
 
 if TYPE_CHECKING:
     from mrg_llm.model.processing import Reporter
 
 Told = Callable[[int, str], None]  # a study's place in its batch, and its text so far
+FINER = 8
 LONGEST_SIDE_PX = 1024  # of the films that a page shows
 
 
@@ -116,7 +118,19 @@ class ReporterEngine:
         found = explain(self.reporter, shown, draft.findings, study)
         if len(found.sentences) != len(draft.sentences):
             return None
-        return [list(views) for views in (found.maps * 255).round().astype(np.uint8)]
+        bytes_SWhw = (found.maps * 255).round().astype(np.uint8)
+        return [
+            [over_film(map, view, self.reporter.vision.fit) for map, view in zip(views, looked.views, strict=True)]
+            for views in bytes_SWhw
+        ]
+
+
+def over_film(map_hw: np.ndarray, view: Display, fit: str) -> np.ndarray:
+    """The part of a square's map that lies over the film: all of it, unless the square was padded."""
+    if fit == "squash":
+        return map_hw
+    finer = map_hw.repeat(FINER, axis=0).repeat(FINER, axis=1)  # a film's edge falls between patches
+    return finer[inside(view.rows, view.columns, len(finer), fit)]
 
 
 def display(film: Any, projection: str | None) -> Display:

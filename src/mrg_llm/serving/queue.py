@@ -92,8 +92,8 @@ class Line:
 
     def busy(self) -> Refusal:
         wait_s = math.ceil(self.taken * self.study_s)
-        return Refusal(503, "busy", "the service has as many studies as it takes; try again after the seconds that "
-                       "Retry-After says", min(max(wait_s, 1), LONGEST_RETRY_S))  # fmt: skip
+        retry_s = min(max(wait_s, 1), LONGEST_RETRY_S)
+        return Refusal(503, "busy", f"the service has as many studies as it takes; try again in {retry_s} s", retry_s)
 
     @property
     def depth(self) -> int:

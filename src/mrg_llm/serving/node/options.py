@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mrg_llm.errors import SettingsError
 from mrg_llm.images.limits import MAX_BYTES
+from mrg_llm.serving.auth import is_loopback
 
 CREDENTIALS = "MRG_STOW_CREDENTIALS"  # of the environment: "bearer TOKEN" or "basic USER:PASSWORD"
 TITLE = re.compile(r"(?=.*[^ ])[ -\[\]-~]{1,16}")  # AE of PS3.5: 16 printable characters without backslash
@@ -128,10 +128,3 @@ def check_stow(url: str, credentials: str | None) -> None:
         )
     if credentials and parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(f"credentials would cross the network readable to all; give --stow an https URL for {host}")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
