@@ -23,14 +23,17 @@ serve-demo: setup  ## the service and its page with the demo's model (made first
 	@echo "films to drop on the page: $(DEMO)/phantoms/images"
 	$(BIN)/mrg serve --model $(DEMO)/prompt-wise
 
+# Two test processes of one thread each: more of either only get into each other's way on two cores.
+TESTS = OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: setup  ## what must hold
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+	$(TESTS)
 
 check: setup  ## format, lint, types, tests
 	$(BIN)/ruff format --check src tests benchmarks scripts
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+	$(TESTS)
 
 bench: setup  ## each beside what a user would pick instead: scoring, reading films, packing
 	$(BIN)/python benchmarks/scoring.py

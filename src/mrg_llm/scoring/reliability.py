@@ -83,5 +83,5 @@ def plot(found: Reliability) -> str:
 <title>{title}</title>{grid}<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#888" stroke-dasharray="4 4"/>
 {dots}<text x="{x(0.5)}" y="{SIDE - 8}" text-anchor="middle">confidence of a sentence</text>
 <text transform="translate(11 {y(0.5)}) rotate(-90)" text-anchor="middle">share that is right</text>
-<text x="{x(0)}" y="{SIDE + 10}">{title}</text></svg>
+<text x="{SIDE / 2}" y="{SIDE + 10}" text-anchor="middle">{title}</text></svg>
 """

@@ -60,9 +60,9 @@ class Served:
         self.engine.strange = True
 
     def ask_for_a_key(self) -> str:
-        from mrg_llm.serving.auth import Keys, new_key
+        from mrg_llm.serving.auth import Keys, make_key
 
-        key = new_key("reader", self.folder / "keys")
+        key = make_key("reader", self.folder / "keys")
         self.service.keys = Keys.read(self.folder / "keys")
         return key
 
