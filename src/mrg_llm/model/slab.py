@@ -18,13 +18,15 @@ from mrg_llm.model.language import FrozenLanguageModel
 LIKE_LLAMA = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ROTARY = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles do not depend on how long the batch is
 ATTENTION = frozenset({"sdpa", "eager", MATMUL})
-ASKED = ("min_length", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id")
+ASKED = (
+    "min_length", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id",
+)  # fmt: skip
 
 
 def fits(language: FrozenLanguageModel) -> bool:
     """Whether a slab can stand in for this LLM's own cache: the LLaMA family with full attention in every layer, rotary
-    positions that do not change with length, an attention that takes a mask, and a generation config that asks `generate`
-    for nothing that our settings do not say."""
+    positions that do not change with length, an attention that takes a mask, and a generation config that asks for
+    nothing that our settings do not say."""
     config, asked = language.model.config, language.model.generation_config
     rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     layers = set(getattr(config, "layer_types", None) or ["full_attention"])
