@@ -6,7 +6,6 @@
     mrg             our greedy search, `--batch` studies at once, others join as some end
     mrg-large       the same with `--large` studies at once
     mrg-1           the same with one study at once
-    mrg-1-guessing  one at once with decode.speculate=4
     greedy          generate, greedy, in batches of `--batch`
     greedy-1        generate, greedy, one by one
     beam-3          generate, beam search with 3 beams, in batches of `--batch` (other texts)
@@ -106,8 +105,8 @@ def systems(reporter: Reporter, studies: list[Study], batch: int, large: int) ->
 
     some, many, single = looks(batch), looks(large), looks(1)
 
-    def ours(seen: list[Look], size: int, **changes) -> System:
-        settings = decode.model_copy(update={"batch": size, **changes})
+    def ours(seen: list[Look], size: int) -> System:
+        settings = decode.model_copy(update={"batch": size})
         return lambda: list(write_many(model, iter(seen), settings))
 
     def theirs(seen: list[Look], beams: int) -> System:
@@ -116,7 +115,6 @@ def systems(reporter: Reporter, studies: list[Study], batch: int, large: int) ->
 
     return {
         "mrg": ours(some, batch), "mrg-large": ours(many, large), "mrg-1": ours(single, 1),
-        "mrg-1-guessing": ours(single, 1, speculate=4),
         "greedy": theirs(some, 1), "greedy-1": theirs(single, 1), "beam-3": theirs(some, 3),
     }  # fmt: skip
 

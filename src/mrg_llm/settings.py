@@ -124,9 +124,6 @@ class DecodeSettings(Table):
     temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
     seed: int = Field(0, ge=0, description="of the samples")
     batch: int = Field(16, ge=1, description="studies decoded together")
-    speculate: int = Field(
-        0, ge=0, le=16, description="greedy: guess this many tokens from earlier text and keep what is right; 0: do not"
-    )
 
 
 class Settings(Table):

@@ -7,13 +7,11 @@ from mrg_llm.model.decoding import decoded, write_many, write_reports
 from mrg_llm.model.greedy import greedy
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.slab import fits
-from mrg_llm.model.speculation import Phrases
 from mrg_llm.settings import DecodeSettings
 from tests.model.test_modeling import customize, films
 
 SETTINGS = [
-    {}, {"min_new_tokens": 10}, {"repetition_penalty": 1.5}, {"no_repeat_ngram": 2, "min_new_tokens": 4},
-    {"speculate": 3}, {"speculate": 3, "no_repeat_ngram": 3}, {"batch": 2},
+    {}, {"min_new_tokens": 10}, {"repetition_penalty": 1.5}, {"no_repeat_ngram": 2, "min_new_tokens": 4}, {"batch": 2},
 ]  # fmt: skip
 
 
@@ -80,12 +78,3 @@ def test_attention_for_training_writes_the_same(tiny_model):
         ours = write_reports(tiny_model, seen, settings)
         tiny_model.language.use_matmul_attention(True)
         assert write_reports(tiny_model, seen, settings) == ours
-
-
-def test_what_followed_before_is_guessed():
-    phrases = Phrases()
-    assert phrases.after([1, 2, 3], 4) == []
-    assert phrases.after([5, 6, 7, 5, 6], 2) == [7, 5]
-    phrases.learn([8, 9, 10, 11])
-    assert phrases.after([], 3) == [8, 9, 10]
-    assert phrases.after([3, 9, 10], 3) == [11]

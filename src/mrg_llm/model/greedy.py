@@ -1,9 +1,8 @@
 """Greedy search in which studies come and go: one that has ended leaves its row to the next that waits.
 
 Token for token what transformers' `generate` writes, in float32: the same logits processors on the same logits. A row
-holds its own tokens only, so nothing depends on the company a study has. With `speculate`, tokens that followed the
-same words before are read along with the last one, and kept as far as greedy search would have written them.
-Legend: A rows being written, S tokens read at once, D width, L layers, K prompts.
+holds its own tokens only, so nothing depends on the company a study has.
+Legend: A rows being written, S tokens read at once, V vocabulary, D width, L layers, K prompts.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from transformers import (
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
-from mrg_llm.model.speculation import Phrases
 from mrg_llm.settings import DecodeSettings
 
 Look = tuple[Seen, Words | None]  # a batch of studies that were seen, and what was known of them beforehand
@@ -104,7 +102,6 @@ class Writer:
         self.model, self.language, self.settings, self.grown = model, model.language, settings, grown
         self.eos = model.language.tokenizer.eos_token_id
         self.rules = rules(settings, self.eos, model.language.model.device)
-        self.phrases = Phrases() if settings.speculate else None
         self.rows: list[Row] = []
         self.slab: Slab | None = None
 
@@ -112,7 +109,7 @@ class Writer:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
         words = self.model.frame.before
-        places = len(words) + len(rows[0].embeddings) + self.settings.max_new_tokens + self.settings.speculate
+        places = len(words) + len(rows[0].embeddings) + self.settings.max_new_tokens
         if self.slab is None:
             self.slab = Slab(self.language, self.settings.batch, places, words)
         self.slab.grow(places)
@@ -120,44 +117,24 @@ class Writer:
         with self.language.deep_prompts(added, rows[0].start):
             hidden = self.slab.join(torch.stack([row.embeddings for row in rows]))
         self.rows += rows
-        self.write(rows, self.language.logits(hidden).unsqueeze(1), [[] for _ in rows])
+        self.write(rows, self.language.logits(hidden))
         self.share(begun, rows)
 
     def step(self) -> None:
-        """Every row that has not ended reads its last token, and drafts where there are some, and writes the next."""
+        """Every row reads its last token and writes the next."""
         begun = time.perf_counter()
         assert self.slab is not None
-        drafts = self.drafts()
-        read = [[row.ids[-1], *draft] for row, draft in zip(self.rows, drafts, strict=True)]
-        ids = torch.tensor(read, device=self.language.model.device)
-        written = self.write(self.rows, self.language.logits(self.slab.read(self.language.embed(ids))), drafts)
-        for place, (draft, kept) in enumerate(zip(drafts, written, strict=True)):
-            self.slab.shorten(place, 1 + len(draft) - kept)
+        last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
+        self.write(self.rows, self.language.logits(self.slab.read(self.language.embed(last))[:, -1]))
         self.share(begun, self.rows)
 
-    def drafts(self) -> list[list[int]]:
-        """What may follow in each row, all of one length."""
-        if self.phrases is None:
-            return [[] for _ in self.rows]
-        found = [self.phrases.after(row.ids, self.settings.speculate) for row in self.rows]
-        longest = max(map(len, found))
-        return [draft + [self.eos] * (longest - len(draft)) for draft in found]
-
-    def write(self, rows: Sequence[Row], logits_ASV: Tensor, drafts: Sequence[Sequence[int]]) -> list[int]:
-        """Greedy search's next tokens of each row, as long as the drafts agree with them; how many there are."""
-        best = logits_ASV.argmax(-1).tolist() if not self.rules else None
-        counts = []
-        for a, (row, draft) in enumerate(zip(rows, drafts, strict=True)):
-            before = len(row.ids)
-            for s, guess in enumerate([*draft, None]):
-                token = best[a][s] if best else self.ruled(row, logits_ASV[a, s])
-                row.ids.append(token)
-                row.ended = token == self.eos or len(row.ids) == self.settings.max_new_tokens
-                self.grown(row)
-                if row.ended or token != guess:
-                    break
-            counts.append(len(row.ids) - before)
-        return counts
+    def write(self, rows: Sequence[Row], logits_AV: Tensor) -> None:
+        """The most likely token of each row, once the rules have changed what is likely."""
+        best = None if self.rules else logits_AV.argmax(-1).tolist()
+        for a, row in enumerate(rows):
+            row.ids.append(best[a] if best else self.ruled(row, logits_AV[a]))
+            row.ended = row.ids[-1] == self.eos or len(row.ids) == self.settings.max_new_tokens
+            self.grown(row)
 
     def ruled(self, row: Row, logits_V: Tensor) -> int:
         ids = torch.tensor([row.ids], dtype=torch.long, device=logits_V.device)
@@ -173,9 +150,6 @@ class Writer:
                 self.slab.leave(place)
                 self.rows[place] = self.rows[-1]
                 self.rows.pop()
-        if self.phrases is not None:
-            for row in ended:
-                self.phrases.learn(row.ids)
         return ended
 
     @staticmethod

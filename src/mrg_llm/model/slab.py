@@ -109,10 +109,6 @@ class Slab:
             kept[1][rows, :, self.places_RS] = values_RGSE.transpose(1, 2)
         return kept[0, :, :, : self.longest], kept[1, :, :, : self.longest]
 
-    def shorten(self, row: int, tokens: int) -> None:
-        """Forget a row's last tokens."""
-        self.lengths[row] -= tokens
-
     def leave(self, row: int) -> None:
         """A row's place is taken by the last one, so that rows stay without gaps."""
         last = len(self.lengths) - 1
