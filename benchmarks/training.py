@@ -1,20 +1,24 @@
 """A training step of stage 3, side by side with what a user would pick instead, on the same models and studies.
 
-    python benchmarks/training.py [--studies 128] [--batch 16] [--rounds 5] [--out training.json] [--plot training.png]
+    python benchmarks/training.py [--studies 128] [--batch 16] [--rounds 5] [--threads 2] [--systems NAME ...] [--quick]
+                                  [--out training.json] [--plot training.png]
 
-    mrg             frozen LLM in bf16, length buckets, logits where labels are, films remembered from frozen layers
+    mrg             frozen LLM (bf16 where the processor has it), length buckets, logits where labels are, films
+                    remembered from frozen layers
     r2gengpt-fp32   reports padded to the longest allowed, logits at every position, everything in fp32
     r2gengpt-bf16   the same under bf16 autocast over fp32 weights
     trainer-peft    Hugging Face Trainer with peft prompt tuning on the same reports: no film is looked at
 
 All train the same encoder layers and see the same number of visual tokens; mrg alone has customized and deep prompts.
-They take turns, so a busy machine slows all; the median of the rounds is given with the range. The floor is what the
-step's matrix products would take at the machine's measured bf16 rate.
+They take turns; seconds are the processor's, and the median of the rounds is given with the range. On a processor
+without bfloat16 instructions mrg keeps to float32, as `mrg train` does there. The floor is what the step's matrix
+products would take at the machine's measured rate. `--quick`: two batches, one round.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -34,7 +38,7 @@ from mrg_llm.studies.study import Study
 from mrg_llm.training.data import SplitData, on_device
 from mrg_llm.training.memory import remember_films
 from mrg_llm.training.optimizer import make_optimizer
-from mrg_llm.training.precision import prepare_model
+from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import make_stage
 
 Epoch = Callable[[], int]  # one pass over the studies; returns report tokens trained on
@@ -50,8 +54,9 @@ def chosen_settings(batch: int, variant: str) -> Settings:
 def ours(studies: list[Study], batch: int) -> Epoch:
     settings = chosen_settings(batch, "prompt-wise")
     torch.manual_seed(0)
-    model = MRGModel.build(settings.model, torch.bfloat16)
-    prepare_model(model, bf16=True)
+    bf16 = is_bf16("auto", "cpu")
+    model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
+    prepare_model(model, bf16)
     data = SplitData(studies, model.language.tokenizer, settings, augmented=True)
     remember_films(model, data, 1, most_gib=4)
     stage = make_stage("generate", model, settings, None)
@@ -104,7 +109,7 @@ def trainer_peft(studies: list[Study], batch: int) -> Epoch:
 
     settings = chosen_settings(batch, "prompt-wise")
     model = MRGModel.build(settings.model)
-    tokenizer, data = model.language.tokenizer, None
+    tokenizer = model.language.tokenizer
     data = SplitData(studies, tokenizer, settings, augmented=True)
     views = max(len(study.views) for study in studies)
     tokens = settings.model.prompts.prompts + views * settings.model.projection.grid**2
@@ -126,7 +131,7 @@ def trainer_peft(studies: list[Study], batch: int) -> Epoch:
 
 
 def floor_seconds(studies: list[Study], batch: int) -> float:
-    """Matrix products of one epoch of `mrg` at the machine's bf16 rate (performance of a 2048 x 2048 product)."""
+    """Matrix products of one epoch of `mrg` at the machine's rate (performance of a 2048 x 2048 product)."""
     settings = chosen_settings(batch, "prompt-wise")
     model = MRGModel.build(settings.model, torch.bfloat16)
     data = SplitData(studies, model.language.tokenizer, settings, augmented=True)
@@ -143,14 +148,14 @@ def floor_seconds(studies: list[Study], batch: int) -> float:
 
 
 def matrix_rate(side: int = 2048, seconds: float = 2.0) -> float:
-    """Operations a second of a bf16 matrix product."""
-    a = torch.randn(side, side, dtype=torch.bfloat16)
+    """Operations a processor second of a matrix product in mrg's precision."""
+    a = torch.randn(side, side, dtype=torch.bfloat16 if is_bf16("auto", "cpu") else torch.float32)
     a @ a
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    count, start = 0, time.process_time()
+    while time.process_time() - start < seconds:
         a @ a
         count += 1
-    return count * 2 * side**3 / (time.perf_counter() - start)
+    return count * 2 * side**3 / (time.process_time() - start)
 
 
 def main() -> None:
@@ -158,23 +163,34 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--systems", nargs="+", help="only these")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
+    if options.quick:
+        options.studies, options.rounds = 2 * options.batch, 1
+    torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         write_phantoms(Path(folder), options.studies, seed=0, splits=(1.0, 0.0, 0.0))
         studies = list(open_studies(f"phantom:{folder}").split("train"))
-        systems: dict[str, Epoch] = {
-            "mrg": ours(studies, options.batch),
-            "r2gengpt-bf16": r2gengpt_style(studies, options.batch, autocast=True),
-            "r2gengpt-fp32": r2gengpt_style(studies, options.batch, autocast=False),
-            "trainer-peft": trainer_peft(studies, options.batch),
+        makers: dict[str, Callable[[], Epoch]] = {
+            "mrg": lambda: ours(studies, options.batch),
+            "r2gengpt-bf16": lambda: r2gengpt_style(studies, options.batch, autocast=True),
+            "r2gengpt-fp32": lambda: r2gengpt_style(studies, options.batch, autocast=False),
+            "trainer-peft": lambda: trainer_peft(studies, options.batch),
         }
+        if missing := [name for name in ("peft", "accelerate") if importlib.util.find_spec(name) is None]:
+            del makers["trainer-peft"]
+            print(f"trainer-peft is left out: {' and '.join(missing)} are not installed")
+        systems = {name: make() for name, make in makers.items() if name in (options.systems or makers)}
         floor = floor_seconds(studies, options.batch)
         seconds = alternated(systems, options.rounds)
     show(seconds, floor, len(studies))
     if options.out:
-        facts = {"cpus": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__}
+        facts = {"cpus": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__,
+                 "capability": torch.backends.cpu.get_cpu_capability(), "threads": options.threads}  # fmt: skip
         result = {"studies": len(studies), "batch": options.batch, "machine": facts, "floor": floor, "seconds": seconds}
         options.out.write_text(json.dumps(result, indent=1))
     if options.plot:
@@ -182,21 +198,21 @@ def main() -> None:
 
 
 def alternated(systems: dict[str, Epoch], rounds: int) -> dict[str, list[float]]:
-    """Seconds an epoch of each, taking turns; a first epoch of each warms up and does not count."""
+    """Processor seconds an epoch of each, taking turns; a first epoch of each warms up and does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds + 1):
         names = list(systems) if number % 2 else list(reversed(systems))
         for name in names:
-            start = time.perf_counter()
+            start = time.process_time()
             systems[name]()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.process_time() - start)
     return seconds
 
 
 def show(seconds: dict[str, list[float]], floor: float, studies: int) -> None:
-    mine = statistics.median(seconds["mrg"])
-    print(f"{studies} studies, studies a second: median (least to most)\n")
+    mine = statistics.median(seconds.get("mrg", [float("nan")]))
+    print(f"{studies} studies, studies a processor second: median (least to most)\n")
     print("| step | studies/s | mrg is faster by |\n|---|---:|---:|")
     for name, values in seconds.items():
         rate = f"{studies / statistics.median(values):.2f} ({studies / max(values):.2f} to {studies / min(values):.2f})"

@@ -1,4 +1,5 @@
-"""Embeddings -> report tokens: greedy search, beam search or the consensus of samples, by transformers' `generate`.
+"""Embeddings -> report tokens: our greedy search (greedy.py), or beam search or the consensus of samples by
+transformers' `generate`, which also serves language models that slab.py does not fit.
 
 Every study of a batch has the same constant words around its image, missing views are masked, and positions count real
 tokens, so in float32 a study gets the same report alone or in any batch.
@@ -7,16 +8,19 @@ Legend: B batch, T new tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from mrg_llm.model.consensus import SeededSampling, most_agreed
+from mrg_llm.model.greedy import Look, Row, greedy
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
+from mrg_llm.model.slab import fits
 from mrg_llm.settings import DecodeSettings
 
 Told = Callable[[int, str], None]  # a study's place in its batch, and its text so far
@@ -24,11 +28,13 @@ Told = Callable[[int, str], None]  # a study's place in its batch, and its text 
 
 @dataclass(frozen=True)
 class Draft:
-    """One report as it was decoded. ended: false where it was cut at the longest allowed length."""
+    """One report as it was decoded. ended: false where it was cut at the longest allowed length. seconds: its share of
+    the time that it and its company took to write."""
 
     text: str
     tokens: int
     ended: bool
+    seconds: float = field(default=0.0, compare=False)
 
 
 @torch.inference_mode()
@@ -37,10 +43,44 @@ def write_reports(
 ) -> list[Draft]:
     """A draft for each study of the batch that was seen. context: what was known of them beforehand. told: hears of
     each text as it grows, where one text grows: greedy search; beams and samples are told of at their end only."""
-    if settings.samples == 0:
-        return decoded(model, seen, settings, context, told=told if settings.beams == 1 else None)
-    groups = sampled_reports(model, seen, settings, context)
-    return [group[most_agreed([d.text for d in group])] for group in groups]
+    return list(write_many(model, [(seen, context)], settings, told))
+
+
+@torch.inference_mode()
+def write_many(
+    model: MRGModel, looks: Iterable[Look], settings: DecodeSettings, told: Told | None = None
+) -> Iterator[Draft]:
+    """The drafts of many batches, in the order of their studies. Greedy search looks at the next batch when it has room
+    for a study of it; else a batch is written before the next is looked at."""
+    if settings.samples == 0 and settings.beams == 1 and fits(model.language):
+        yield from in_order(greedy(model, looks, settings, growing(model, told)), model)
+        return
+    for seen, context in looks:
+        begun = time.perf_counter()
+        if settings.samples == 0:
+            drafts = decoded(model, seen, settings, context, told=told if settings.beams == 1 else None)
+        else:
+            groups = sampled_reports(model, seen, settings, context)
+            drafts = [group[most_agreed([d.text for d in group])] for group in groups]
+        seconds = (time.perf_counter() - begun) / len(drafts)
+        yield from (replace(d, seconds=seconds) for d in drafts)
+
+
+def in_order(rows: Iterable[Row], model: MRGModel) -> Iterator[Draft]:
+    """The drafts of rows that end in any order, in the order of their places."""
+    tokenizer, eos = model.language.tokenizer, model.language.tokenizer.eos_token_id
+    kept: dict[int, Draft] = {}
+    following = 0
+    for row in rows:
+        kept[row.place] = replace(draft(row.ids, tokenizer, eos), seconds=row.seconds)
+        while following in kept:
+            yield kept.pop(following)
+            following += 1
+
+
+def growing(model: MRGModel, told: Told | None) -> Callable[[Row], None]:
+    tokenizer, eos = model.language.tokenizer, model.language.tokenizer.eos_token_id
+    return lambda row: told(row.place, draft(row.ids, tokenizer, eos).text) if told else None
 
 
 @torch.inference_mode()

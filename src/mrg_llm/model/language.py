@@ -28,6 +28,7 @@ class FrozenLanguageModel(nn.Module):
         super().__init__()
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
+        self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from mrg_llm.errors import CheckpointError
 from mrg_llm.model.alignment import AlignmentHeads
 from mrg_llm.model.configuration import MRGConfig
+from mrg_llm.model.head import frozen_cross_entropy
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.projection import Projection
 from mrg_llm.model.prompts import CUSTOMIZED, Promptbook, masked_mean
-from mrg_llm.model.sequence import IGNORED, LLMInput, Words, assemble, make_frame
+from mrg_llm.model.sequence import LLMInput, Words, assemble, make_frame
 from mrg_llm.model.vision import VisionEncoder
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -126,11 +127,8 @@ class MRGModel(nn.Module):
         # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.
         before_BTD = hidden[:, inputs.report_start - 1 : -1]
         real = report_mask_BT.bool()
-        logits = self.language.logits(before_BTD[real].contiguous()).float()
-        losses = torch.zeros(report_mask_BT.shape, dtype=torch.float32, device=logits.device)
-        return losses.masked_scatter(
-            real, nn.functional.cross_entropy(logits, report_ids_BT[real], reduction="none", ignore_index=IGNORED)
-        )
+        losses_N = frozen_cross_entropy(before_BTD[real], self.language.logits, report_ids_BT[real])
+        return torch.zeros(real.shape, dtype=torch.float32, device=losses_N.device).masked_scatter(real, losses_N)
 
     # -- what is trained -------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ from mrg_llm.images.pixels import to_square_uint8
 from mrg_llm.images.sandbox import read_film_untrusted
 from mrg_llm.model.configuration import VisionConfig
 from mrg_llm.model.context import context_words
-from mrg_llm.model.decoding import Draft, Told, write_reports
+from mrg_llm.model.decoding import Draft, Told, write_many, write_reports
+from mrg_llm.model.greedy import Look
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import ConfidenceSettings, DecodeSettings
 from mrg_llm.studies.batches import stack_views
@@ -42,7 +43,7 @@ NOT_A_DEVICE = "Draft by software. Research use only, not a medical device."
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What was written for one study. seconds: its share of its batch's time. problems: films that could not be read,
+    """What was written for one study. seconds: its share of its company's time. problems: films that could not be read,
     a sentence each; a study without any film that can be read gets an empty text."""
 
     id: str
@@ -114,21 +115,39 @@ class Reporter:
     def reports(
         self, studies: Sequence[Study], progress: Callable[[int], None] = lambda done: None
     ) -> Iterator[StudyReport]:
-        """A report for each study, in order; `progress` is told how many are done after each batch."""
+        """A report for each study, in order; `progress` is told how many are done. The films of a batch are read when
+        there is room to write for one of them."""
         refuse_other_squares(studies, self.vision.side_px, self.vision.fit)
-        done = 0
-        for start in range(0, len(studies), self.decode.batch):
-            part = studies[start : start + self.decode.batch]
-            begun = time.perf_counter()
-            looks = [sound_views(study, self.vision.side_px, self.vision.fit) for study in part]
-            seen = [(study, films) for study, (films, _) in zip(part, looks, strict=True) if len(films)]
-            drafts = iter(self.write(*zip(*seen, strict=True)) if seen else [])
-            seconds = (time.perf_counter() - begun) / len(part)
-            done += len(part)
-            progress(done)
-            for study, (films, problems) in zip(part, looks, strict=True):
-                draft = next(drafts) if len(films) else Draft("", 0, False)
-                yield StudyReport(study.id, draft.text, len(films), draft.tokens, draft.ended, seconds, problems)
+        read: list[tuple[Study, int, tuple[str, ...], float]] = []  # study, films, problems, seconds of looking
+
+        def looks() -> Iterator[Look]:
+            for start in range(0, len(studies), self.decode.batch):
+                part, begun = studies[start : start + self.decode.batch], time.perf_counter()
+                sound = [sound_views(study, self.vision.side_px, self.vision.fit) for study in part]
+                shown = [(study, films) for study, (films, _) in zip(part, sound, strict=True) if len(films)]
+                look = self.look(*zip(*shown, strict=True)) if shown else None
+                seconds = (time.perf_counter() - begun) / len(part)
+                read.extend((s, len(films), why, seconds) for s, (films, why) in zip(part, sound, strict=True))
+                if look:
+                    yield look
+
+        def report(draft: Draft) -> StudyReport:
+            study, films, problems, seconds = read[done]
+            progress(done + 1)
+            return StudyReport(
+                study.id, draft.text, films, draft.tokens, draft.ended, seconds + draft.seconds, problems
+            )
+
+        done, nothing = 0, Draft("", 0, False)
+        for draft in write_many(self.model, looks(), self.decode):
+            while read[done][1] == 0:
+                yield report(nothing)
+                done += 1
+            yield report(draft)
+            done += 1
+        while done < len(read):
+            yield report(nothing)
+            done += 1
 
     @property
     def vision(self) -> VisionConfig:
@@ -138,10 +157,14 @@ class Reporter:
         self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None, told: Told | None = None
     ) -> list[Draft]:
         """Drafts of one batch. films: of each study (W, side, side) where they have been read already."""
-        language, config = self.model.language, self.model.config.language
-        seen = self.see(studies, films)
-        context = context_words(language.tokenizer, studies, config, seen.visual.device)
+        seen, context = self.look(studies, films)
         return write_reports(self.model, seen, self.decode, context, told)
+
+    def look(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> Look:
+        """What is seen of these studies, and what was known of them."""
+        seen = self.see(studies, films)
+        language, config = self.model.language, self.model.config.language
+        return seen, context_words(language.tokenizer, studies, config, seen.visual.device)
 
     def refuse_strangers(self, names: Sequence[str], films: Sequence[Film]) -> None:
         """Raises UnfamiliarError for a picture that is unlike the films of the training."""

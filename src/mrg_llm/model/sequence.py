@@ -19,7 +19,6 @@ from mrg_llm.errors import SettingsError
 from mrg_llm.model.configuration import LanguageConfig
 
 IMAGE_MARK = "{image}"
-IGNORED = -100
 PLACES = {
     "before-image": 1,
     "after-image": 2,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mrg_llm.model.alignment import sentence_logits
-from mrg_llm.model.decoding import write_reports
+from mrg_llm.model.decoding import write_many
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.training.data import SplitData, TensorBatch, TextBank, on_device
@@ -100,10 +100,10 @@ def written_reports(
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[str, ...]:  # fmt: skip
     """Drafts of the first `studies` studies of the split."""
-    device = model.vision.mean.device
+    batches = in_order(data, decode.batch, model.vision.mean.device, studies)
     texts: list[str] = []
-    for tensors in in_order(data, decode.batch, device, studies):
-        texts += [d.text for d in write_reports(model, tensors.look(model), decode, tensors.context)]
+    for draft in write_many(model, ((b.look(model), b.context) for b in batches), decode):
+        texts.append(draft.text)
         progress(len(texts))
     return tuple(texts)
 

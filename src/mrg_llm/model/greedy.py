@@ -1,0 +1,171 @@
+"""Greedy search in which studies come and go: one that has ended leaves its row to the next that waits.
+
+Token for token what transformers' `generate` writes, in float32: the same logits processors on the same logits. A row
+holds its own tokens only, so nothing depends on the company a study has.
+Legend: A rows being written, S tokens read at once, V vocabulary, D width, L layers, K prompts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import (
+    LogitsProcessorList,
+    MinNewTokensLengthLogitsProcessor,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+)
+
+from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.sequence import Words
+from mrg_llm.model.slab import Slab
+from mrg_llm.settings import DecodeSettings
+
+Look = tuple[Seen, Words | None]  # a batch of studies that were seen, and what was known of them beforehand
+
+
+@dataclass
+class Row:
+    """A study: what it reads after the constant words, (S, D), what deep prompts add at `start` of that (L, K, D), and
+    the tokens written so far. seconds: its share of the steps it was in."""
+
+    place: int
+    embeddings: Tensor
+    added: Tensor | None
+    start: int
+    ids: list[int] = field(default_factory=list)
+    ended: bool = False
+    seconds: float = 0.0
+
+
+def greedy(
+    model: MRGModel, looks: Iterable[Look], settings: DecodeSettings,
+    grown: Callable[[Row], None] = lambda row: None,
+) -> Iterator[Row]:  # fmt: skip
+    """The studies of all looks as they end, at most `settings.batch` written at once; the next look is taken when no
+    study waits and a row is free. grown: told of a row after each of its tokens."""
+    waiting, coming = deque[Row](), rows_of(model, looks)
+    writer = Writer(model, settings, grown)
+    while True:
+        while len(writer.rows) < settings.batch and (waiting or (batch := next(coming, None)) is not None):
+            if not waiting:
+                waiting.extend(batch)
+            writer.join(alike(waiting, settings.batch - len(writer.rows)))
+        if not writer.rows:
+            return
+        if ended := writer.leave():
+            yield from ended
+        else:
+            writer.step()
+
+
+def rows_of(model: MRGModel, looks: Iterable[Look]) -> Iterator[list[Row]]:
+    """The rows of each look. What is masked is left out, and so are the constant words, which the slab has already."""
+    place, words = 0, len(model.frame.before)
+    for seen, context in looks:
+        inputs, added = model.llm_input(seen, context=context), model.at_every_layer(seen)
+        real = inputs.mask.bool()
+        rows = [
+            Row(
+                place + i,
+                inputs.embeddings[i, words:][real[i, words:]].to(model.language.dtype),
+                None if added is None else added[i],
+                int(real[i, words : inputs.prompt_start].sum()),
+            )
+            for i in range(len(real))
+        ]
+        place += len(rows)
+        yield rows
+
+
+def alike(waiting: deque[Row], most: int) -> list[Row]:
+    """The first rows that wait, as long as they can be read together without padding."""
+    rows = [waiting.popleft()]
+    while waiting and len(rows) < most and shape(waiting[0]) == shape(rows[0]):
+        rows.append(waiting.popleft())
+    return rows
+
+
+def shape(row: Row) -> tuple[int, int]:
+    return len(row.embeddings), row.start
+
+
+class Writer:
+    """The rows that are being written, and their keys and values."""
+
+    def __init__(self, model: MRGModel, settings: DecodeSettings, grown: Callable[[Row], None]):
+        self.model, self.language, self.settings, self.grown = model, model.language, settings, grown
+        self.eos = model.language.tokenizer.eos_token_id
+        self.rules = rules(settings, self.eos, model.language.model.device)
+        self.rows: list[Row] = []
+        self.slab: Slab | None = None
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """These rows, all of one shape, read what they were given and write their first token."""
+        begun = time.perf_counter()
+        words = self.model.frame.before
+        places = len(words) + len(rows[0].embeddings) + self.settings.max_new_tokens
+        if self.slab is None:
+            self.slab = Slab(self.language, self.settings.batch, places, words)
+        self.slab.grow(places)
+        added = None if rows[0].added is None else torch.stack([row.added for row in rows])
+        with self.language.deep_prompts(added, rows[0].start):
+            hidden = self.slab.join(torch.stack([row.embeddings for row in rows]))
+        self.rows += rows
+        self.write(rows, self.language.logits(hidden))
+        self.share(begun, rows)
+
+    def step(self) -> None:
+        """Every row reads its last token and writes the next."""
+        begun = time.perf_counter()
+        assert self.slab is not None
+        last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
+        self.write(self.rows, self.language.logits(self.slab.read(self.language.embed(last))[:, -1]))
+        self.share(begun, self.rows)
+
+    def write(self, rows: Sequence[Row], logits_AV: Tensor) -> None:
+        """The most likely token of each row, once the rules have changed what is likely."""
+        best = None if self.rules else logits_AV.argmax(-1).tolist()
+        for a, row in enumerate(rows):
+            row.ids.append(best[a] if best else self.ruled(row, logits_AV[a]))
+            row.ended = row.ids[-1] == self.eos or len(row.ids) == self.settings.max_new_tokens
+            self.grown(row)
+
+    def ruled(self, row: Row, logits_V: Tensor) -> int:
+        ids = torch.tensor([row.ids], dtype=torch.long, device=logits_V.device)
+        return int(self.rules(ids, logits_V.unsqueeze(0).to(torch.float32, copy=True)).argmax())
+
+    def leave(self) -> list[Row]:
+        """The rows that have ended; others take their places."""
+        assert self.slab is not None
+        ended = []
+        for place in reversed(range(len(self.rows))):
+            if self.rows[place].ended:
+                ended.append(self.rows[place])
+                self.slab.leave(place)
+                self.rows[place] = self.rows[-1]
+                self.rows.pop()
+        return ended
+
+    @staticmethod
+    def share(begun: float, rows: Sequence[Row]) -> None:
+        seconds = (time.perf_counter() - begun) / len(rows)
+        for row in rows:
+            row.seconds += seconds
+
+
+def rules(settings: DecodeSettings, eos: int, device) -> LogitsProcessorList:
+    """What `generate` does to the logits under these settings, in its order."""
+    chosen = LogitsProcessorList()
+    if settings.repetition_penalty != 1.0:
+        chosen.append(RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
+    if settings.no_repeat_ngram:
+        chosen.append(NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram))
+    if settings.min_new_tokens:
+        chosen.append(MinNewTokensLengthLogitsProcessor(0, settings.min_new_tokens, eos, device=device))
+    return chosen

@@ -1,0 +1,131 @@
+"""Keys and values of the rows that are being written, in one block of memory that is allocated once.
+
+Rows hold real tokens only, one after another, so a place in the slab is a position of the LLM; what stands behind a
+row's length is never read. The constant words before the film are read once a model and copied to every row.
+Legend: L layers, R rows, G key-value heads, T places, E head width, S new tokens of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mrg_llm.model.attention import MATMUL
+from mrg_llm.model.language import FrozenLanguageModel
+
+LIKE_LLAMA = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+ROTARY = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles do not depend on how long the batch is
+ATTENTION = frozenset({"sdpa", "eager", MATMUL})
+ASKED = (
+    "min_length", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id",
+)  # fmt: skip
+
+
+def fits(language: FrozenLanguageModel) -> bool:
+    """Whether a slab can stand in for this LLM's own cache: the LLaMA family with full attention in every layer, rotary
+    positions that do not change with length, an attention that takes a mask, and a generation config that asks for
+    nothing that our settings do not say."""
+    config, asked = language.model.config, language.model.generation_config
+    rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
+    windowed = config.model_type == "mistral" and config.sliding_window is not None
+    return (
+        config.model_type in LIKE_LLAMA
+        and layers == {"full_attention"}
+        and not windowed
+        and rotary in ROTARY
+        and config._attn_implementation in ATTENTION
+        and not any(getattr(asked, name, None) for name in ASKED)
+    )
+
+
+class Slab:
+    """What transformers' layers take for a cache: `update` stores new keys and values and returns all there are.
+
+    block: (L, 2, R, G, T, E). lengths: tokens of each row."""
+
+    def __init__(self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...]):
+        config = language.model.config
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        shape = (config.num_hidden_layers, 2, rows, config.num_key_value_heads, places, width)
+        self.language, self.words = language, len(words)
+        self.block = torch.zeros(shape, dtype=language.dtype, device=language.model.device)
+        self.lengths: list[int] = []
+        if words:
+            self.block[..., : self.words, :] = read_once(language, words)
+
+    def grow(self, places: int) -> None:
+        """At least that many places a row."""
+        *front, have, width = self.block.shape
+        if places > have:
+            more = self.block.new_zeros(*front, places - have, width)
+            self.block = torch.cat([self.block, more], dim=-2)
+
+    def join(self, embeddings_RSD: Tensor) -> Tensor:
+        """New rows behind those there are, which read the constant words and then these; the last hidden states
+        (R, D) of each."""
+        count = len(embeddings_RSD)
+        self.lengths += [self.words] * count
+        return self.read(embeddings_RSD, len(self.lengths) - count)[:, -1]
+
+    def read(self, embeddings_RSD: Tensor, first: int = 0) -> Tensor:
+        """The rows from `first` on read S more tokens each, (R, S, D); their last hidden states."""
+        R, S, _ = embeddings_RSD.shape
+        device, starts = embeddings_RSD.device, self.lengths[first:]
+        assert len(starts) == R
+        self.rows, self.longest, self.even = slice(first, first + R), max(starts) + S, len(set(starts)) == 1
+        self.places_RS = torch.tensor(starts, device=device).unsqueeze(1) + torch.arange(S, device=device)
+        seen = torch.arange(self.longest, device=device) <= self.places_RS.unsqueeze(-1)
+        hidden = self.language.model.base_model(
+            inputs_embeds=embeddings_RSD,
+            attention_mask=self.as_mask(seen.unsqueeze(1)),
+            position_ids=self.places_RS,
+            past_key_values=self,
+            use_cache=True,
+        ).last_hidden_state
+        self.lengths[first:] = [n + S for n in starts]
+        return hidden
+
+    def as_mask(self, seen_R1ST: Tensor) -> Tensor:
+        if self.language.model.config._attn_implementation == "sdpa":
+            return seen_R1ST
+        least = torch.finfo(self.block.dtype).min
+        return torch.zeros(seen_R1ST.shape, dtype=self.block.dtype, device=seen_R1ST.device).masked_fill(
+            ~seen_R1ST, least
+        )
+
+    def update(self, keys_RGSE: Tensor, values_RGSE: Tensor, layer_idx: int, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        """Called by the layers."""
+        R, _, S, _ = keys_RGSE.shape
+        kept = self.block[layer_idx, :, self.rows]
+        if self.even:
+            end = self.longest
+            kept[0, :, :, end - S : end], kept[1, :, :, end - S : end] = keys_RGSE, values_RGSE
+        else:
+            rows = torch.arange(R, device=kept.device).unsqueeze(1)
+            kept[0][rows, :, self.places_RS] = keys_RGSE.transpose(1, 2)
+            kept[1][rows, :, self.places_RS] = values_RGSE.transpose(1, 2)
+        return kept[0, :, :, : self.longest], kept[1, :, :, : self.longest]
+
+    def leave(self, row: int) -> None:
+        """A row's place is taken by the last one, so that rows stay without gaps."""
+        last = len(self.lengths) - 1
+        if row != last:
+            self.block[:, :, row] = self.block[:, :, last]
+            self.lengths[row] = self.lengths[last]
+        self.lengths.pop()
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return self.longest
+
+
+def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
+    """Keys and values of constant words at the start, (L, 2, 1, G, P, E): read once, for the weights never change."""
+    key = (tuple(words), language.dtype, language.model.device)
+    if key not in language.read:
+        slab = Slab(language, 1, len(words), ())
+        slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
+        language.read[key] = slab.block
+    return language.read[key]
