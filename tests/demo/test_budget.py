@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mrg_llm.demo import budget
-from mrg_llm.demo.budget import FORWARD_SHARE, OTHER_S, Work, fitted, scaled, share_of
+from mrg_llm.demo.budget import FORWARD_SHARE, LONGER, OTHER_S, OTHER_STEPS, Plan, Work, fitted, scaled
 from mrg_llm.training.preparation import Sharing
 
 QUIET = Console(quiet=True)
@@ -30,14 +30,18 @@ def test_the_share_fills_the_time_and_is_kept(tiny_settings, tiny_studies, tmp_p
     work = Work(tiny_settings, tiny_studies, 2, 9)
     prepared, own_s, writing_s = budget.measured(work, Sharing(), QUIET)
     assert own_s.keys() == step_s.keys() and min(*own_s.values(), writing_s) > 0
-    beside = 3 * 50 + OTHER_S + 4 * 2 * FORWARD_SHARE * 30
+    plan = Plan(prepared, step_s, 50)
+    beside = LONGER * 3 * 50 + OTHER_S + OTHER_STEPS * 30 + 4 * 2 * FORWARD_SHARE * 30
     training = 2 * 10 + 2 * 20 + 2 * 4 * 30
-    assert share_of(work, prepared, step_s, 50, beside + training / 4) == pytest.approx(1 / 4)
-    assert share_of(work, prepared, step_s, 50, beside + 9 * training) == 1
-    assert share_of(work, prepared, step_s, 50, 0) == budget.SMALLEST
+    once = beside - 2 * 2 * FORWARD_SHARE * 30  # half an epoch of stage 3 is validated once
+    assert plan.share(work, once + training / 4) == pytest.approx(1 / 4)
+    assert plan.share(work, beside + 9 * training) == 1
+    assert plan.share(work, 0) == budget.SMALLEST
     monkeypatch.setattr(budget, "measured", lambda *_: (prepared, step_s, 50.0))
-    first, found = fit(tmp_path, tiny_settings, tiny_studies, (beside + training / 2 + 7) / 60, spent_s=7)
-    assert found.share == pytest.approx(1 / 2) and first.generate.epochs == pytest.approx(1)
+    fewer = once - LONGER * 2 * 50  # four reports instead of nine: one batch of three
+    first, found = fit(tmp_path, tiny_settings, tiny_studies, (fewer + training / 2 + 7) / 60, spent_s=7)
+    assert found.share == pytest.approx(1 / 2) and first.generate.epochs == pytest.approx(1) and found.hurried
+    assert found.whole_minutes == pytest.approx((7 + beside + training) / 60, abs=0.06)
     monkeypatch.setattr(budget, "measured", lambda *_: pytest.fail("measured again"))
     assert fit(tmp_path, tiny_settings, tiny_studies, minutes=500) == (first, found)
     assert json.loads((tmp_path / budget.FILE).read_text())["step_s"] == step_s

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -30,24 +30,36 @@ from mrg_llm.training.stages import planned
 
 FILE = "budget.json"
 SMALLEST = 0.02  # of the recipe; less would train nothing
+HURRIED = 0.9
 FORWARD_SHARE = 0.35  # of a step; a validation looks at each study with its own film and with another's
-OTHER_S = 60.0  # loading models, strangers, scoring, the page
+# Loading models six times, strangers, scoring, the page: seconds on any machine, and steps of stage 3, which are slow
+# where all this is.
+OTHER_S, OTHER_STEPS = 15.0, 20
+LONGER = 1.2  # than a probe says: later tokens read more, and rules look back at more
 PROBE_TOKENS = 8
 
 
 @dataclass(frozen=True)
 class Budget:
     """share: of the recipe's steps, 1 where there was time for all. step_s: seconds a step by stage, writing_s: seconds
-    that writing a batch of reports takes, as measured; nothing where nothing was measured."""
+    that writing a batch of reports takes, as measured; whole_minutes: what the whole recipe would take. Nothing where
+    nothing was measured."""
 
     share: float
     step_s: dict[str, float] = field(default_factory=dict)
     writing_s: float = 0.0
+    whole_minutes: float = 0.0
+
+    @property
+    def hurried(self) -> bool:
+        """Whether so much had to be cut that fewer reports are written, too."""
+        return self.share < HURRIED
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done. variants: how often stage 3 is trained. reports: how many are written in the end."""
+    """What is to be done. variants: how often stage 3 is trained. reports: how many are written in the end, half of
+    them where there is no time for the whole recipe."""
 
     settings: Settings
     studies: StudySet
@@ -69,11 +81,19 @@ def fitted(
         budget = Budget(1.0)
     else:
         prepared, step_s, writing_s = measured(work, sharing, console)
-        budget = Budget(share_of(work, prepared, step_s, writing_s, 60 * minutes - spent_s()), step_s, writing_s)
+        spent = spent_s()
+        plan = Plan(prepared, step_s, writing_s)
+        share = plan.share(work, 60 * minutes - spent)
+        if share < HURRIED:
+            share = min(plan.share(replace(work, reports=work.reports // 2), 60 * minutes - spent), HURRIED - 0.01)
+        budget = Budget(
+            share, step_s, writing_s, round((spent + plan.beside_s(work, 1.0) + plan.training_s(work)) / 60, 1)
+        )
     write_file(path, json.dumps(asdict(budget), indent=1).encode())
     if budget.share < 1:
         console.print(
-            f"  there is time for {budget.share:.0%} of the recipe's steps on this machine; --minutes 0 trains all",
+            f"  there is time for {budget.share:.0%} of the recipe's steps on this machine; all of them take about "
+            f"{budget.whole_minutes:.0f} minutes (--minutes 0)",
             highlight=False,
         )
     return scaled(work.settings, budget.share), budget
@@ -110,16 +130,35 @@ def writing_seconds(model: MRGModel, prepared: Prepared, settings: Settings) -> 
     return first + max(0.0, more - first) / (PROBE_TOKENS - 1) * (settings.decode.max_new_tokens - 1)
 
 
-def share_of(work: Work, prepared: Prepared, step_s: dict[str, float], writing_s: float, left_s: float) -> float:
-    """The share of all stages' steps that fits into `left_s` seconds, with everything that is not a step."""
-    settings = work.settings
-    repeats = {"generate": work.variants}
-    training = sum(stage_steps(prepared.train, settings, n) * s * repeats.get(n, 1) for n, s in step_s.items())
-    writing = math.ceil(work.reports / settings.decode.batch) * writing_s
-    batches = math.ceil(len(prepared.val) / settings.generate.batch)
-    validations = math.ceil(settings.generate.epochs) * work.variants
-    validating = validations * 2 * batches * FORWARD_SHARE * step_s["generate"]
-    return min(1.0, max(SMALLEST, (left_s - writing - validating - OTHER_S) / training))
+@dataclass(frozen=True)
+class Plan:
+    """What was measured, and what it makes of the work that is left."""
+
+    prepared: Prepared
+    step_s: dict[str, float]
+    writing_s: float
+
+    def share(self, work: Work, left_s: float) -> float:
+        """The share of all stages' steps that fits into `left_s` seconds, with everything that is not a step."""
+        share = 1.0
+        for _ in range(3):  # fewer epochs are validated less often, which leaves time for more of them
+            share = (left_s - self.beside_s(work, share)) / self.training_s(work)
+            share = min(1.0, max(SMALLEST, share))
+        return share
+
+    def training_s(self, work: Work) -> float:
+        """Seconds of all steps of the recipe."""
+        repeats = {"generate": work.variants}
+        train = self.prepared.train
+        return sum(stage_steps(train, work.settings, n) * s * repeats.get(n, 1) for n, s in self.step_s.items())
+
+    def beside_s(self, work: Work, share: float) -> float:
+        """Seconds of everything else, where that share of the steps is trained."""
+        settings, step_s = work.settings, self.step_s["generate"]
+        writing = LONGER * math.ceil(work.reports / settings.decode.batch) * self.writing_s
+        batches = math.ceil(len(self.prepared.val) / settings.generate.batch)
+        validations = work.variants * max(1, math.ceil(settings.generate.epochs * share))
+        return writing + (validations * 2 * batches * FORWARD_SHARE + OTHER_STEPS) * step_s + OTHER_S
 
 
 def scaled(settings: Settings, share: float) -> Settings:

@@ -58,8 +58,15 @@ def score(result: DemoResult, phantoms: StudySet) -> ScoreBoard:
 
 
 def heading(result: DemoResult) -> str:
+    hurried = (
+        f'<p class="notice">Hardly trained: this machine had time for {result.budget.share:.0%} of the steps, so these '
+        f"reports show what it does, not what it can. <code>mrg demo --minutes 0 --out demo-whole</code> takes about "
+        f"{result.budget.whole_minutes:.0f} minutes.</p>"
+        if result.budget.share < 0.5
+        else ""
+    )
     return f"""<h1>mrg-llm on {len(result.studies)} phantom test studies</h1>
-<p class="notice">Research use only, not a medical device.</p>
+<p class="notice">Research use only, not a medical device.</p>{hurried}
 <p>Chest films drawn from an anatomical model, so that what is truly there is known. A frozen language model wrote the
 reports; trained were only a vision encoder, a projection, and prompts that each film customizes for itself.</p>"""
 
@@ -173,8 +180,8 @@ def seconds(result: DemoResult) -> str:
     rows = "".join(f"<tr><td>{escape(step)}</td><td>{s:.0f} s</td></tr>" for step, s in result.seconds.items())
     total = sum(result.seconds.values())
     cut = (
-        f"<p>This machine had time for {result.budget.share:.0%} of the recipe's steps; "
-        "<code>mrg demo --minutes 0</code> trains all of them, and the reports gain by it.</p>"
+        f"<p>This machine had time for {result.budget.share:.0%} of the recipe's steps; all of them take about "
+        f"{result.budget.whole_minutes:.0f} minutes on it (<code>mrg demo --minutes 0</code>).</p>"
         if result.budget.share < 1
         else ""
     )
