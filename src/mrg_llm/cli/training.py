@@ -17,7 +17,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="of everything")] = 0,
     minutes: Annotated[
         float, typer.Option(help="what it may take: a slow machine trains for fewer steps; 0: all steps", min=0)
-    ] = 9.5,
+    ] = 9,
 ) -> None:
     """The whole story on phantom studies: draw, align, customize, write, score. Minutes on two cores."""
     from mrg_llm.demo import run_demo
