@@ -236,6 +236,7 @@ class TestUnpack:
             (b"<html>not found</html>", "damaged or incomplete"),
             (b"", "damaged or incomplete"),
         ],
+        ids=range(12),  # an archive holds the time it was made at, so it is no name for a test
     )
     def test_what_is_refused_leaves_nothing(self, tmp_path, content, words):
         (tmp_path / "to").mkdir()
