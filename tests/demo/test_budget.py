@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mrg_llm.demo import budget
-from mrg_llm.demo.budget import FORWARD_SHARE, LONGER, OTHER_S, OTHER_STEPS, Plan, Work, fitted, scaled
+from mrg_llm.demo.budget import FORWARD_SHARE, LONGER, OTHER_S, OTHER_STEPS, Estimate, Work, fitted, scaled
 from mrg_llm.training.preparation import Sharing
 
 QUIET = Console(quiet=True)
@@ -30,13 +30,13 @@ def test_the_share_fills_the_time_and_is_kept(tiny_settings, tiny_studies, tmp_p
     work = Work(tiny_settings, tiny_studies, 2, 9)
     prepared, own_s, writing_s = budget.measured(work, Sharing(), QUIET)
     assert own_s.keys() == step_s.keys() and min(*own_s.values(), writing_s) > 0
-    plan = Plan(prepared, step_s, 50)
+    estimate = Estimate(prepared, step_s, 50)
     beside = LONGER * 3 * 50 + OTHER_S + OTHER_STEPS * 30 + 4 * 2 * FORWARD_SHARE * 30
     training = 2 * 10 + 2 * 20 + 2 * 4 * 30
     once = beside - 2 * 2 * FORWARD_SHARE * 30  # half an epoch of stage 3 is validated once
-    assert plan.share(work, once + training / 4) == pytest.approx(1 / 4)
-    assert plan.share(work, beside + 9 * training) == 1
-    assert plan.share(work, 0) == budget.SMALLEST
+    assert estimate.share(work, once + training / 4) == pytest.approx(1 / 4)
+    assert estimate.share(work, beside + 9 * training) == 1
+    assert estimate.share(work, 0) == budget.SMALLEST
     monkeypatch.setattr(budget, "measured", lambda *_: (prepared, step_s, 50.0))
     fewer = once - LONGER * 2 * 50  # four reports instead of nine: one batch of three
     first, found = fit(tmp_path, tiny_settings, tiny_studies, (fewer + training / 2 + 7) / 60, spent_s=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,9 @@ def data_phantom(
     from mrg_llm.studies.phantom import write_phantoms
 
     with counting_bar("drawing", studies, Console(stderr=True)) as advance:
-        manifest = write_phantoms(out, studies, seed, side_px, progress=lambda done, total: advance(done))
+        manifest = write_phantoms(
+            out, studies, seed, side_px, progress=lambda done, total: advance(done), processes=os.cpu_count() or 1
+        )
     typer.echo(f"{studies} studies, true findings in {manifest}. Next: mrg train --data phantom:{out}")
 
 

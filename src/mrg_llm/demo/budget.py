@@ -82,12 +82,12 @@ def fitted(
     else:
         prepared, step_s, writing_s = measured(work, sharing, console)
         spent = spent_s()
-        plan = Plan(prepared, step_s, writing_s)
-        share = plan.share(work, 60 * minutes - spent)
+        estimate = Estimate(prepared, step_s, writing_s)
+        share = estimate.share(work, 60 * minutes - spent)
         if share < HURRIED:
-            share = min(plan.share(replace(work, reports=work.reports // 2), 60 * minutes - spent), HURRIED - 0.01)
+            share = min(estimate.share(replace(work, reports=work.reports // 2), 60 * minutes - spent), HURRIED - 0.01)
         budget = Budget(
-            share, step_s, writing_s, round((spent + plan.beside_s(work, 1.0) + plan.training_s(work)) / 60, 1)
+            share, step_s, writing_s, round((spent + estimate.beside_s(work, 1.0) + estimate.training_s(work)) / 60, 1)
         )
     write_file(path, json.dumps(asdict(budget), indent=1).encode())
     if budget.share < 1:
@@ -131,7 +131,7 @@ def writing_seconds(model: MRGModel, prepared: Prepared, settings: Settings) -> 
 
 
 @dataclass(frozen=True)
-class Plan:
+class Estimate:
     """What was measured, and what it makes of the work that is left."""
 
     prepared: Prepared

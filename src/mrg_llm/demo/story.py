@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -82,7 +83,9 @@ def draw(folder: Path, studies: int, seed: int, side_px: int, console: Console) 
 
     if not (folder / "manifest.jsonl").is_file():
         with counting_bar("drawing", studies, console) as advance:
-            write_phantoms(folder, studies, seed, progress=lambda done, total: advance(done))
+            write_phantoms(
+                folder, studies, seed, progress=lambda done, total: advance(done), processes=os.cpu_count() or 1
+            )
     return open_studies(f"phantom:{folder}")
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
@@ -45,12 +43,14 @@ def write_phantoms(
     side_px: int = 256,
     splits: tuple[float, float, float] = (0.7, 0.1, 0.2),
     progress: Callable[[int, int], None] | None = None,
+    processes: int = 1,
 ) -> Path:
     """Draw `studies` studies into the folder `out`; returns the manifest, which is written last.
 
     side_px: pixels a side of each film. splits: shares of train, val and test. progress: called after each study with
-    (done, all). Phantoms that are there already are drawn over. Raises DataError for a folder that holds something
-    else and for numbers that make no sense, ResourceError where nothing can be written.
+    (done, all). processes: how many draw; more than one needs a program that can be imported without starting work (`if
+    __name__ == "__main__"`). Phantoms that are there already are drawn over. Raises DataError for a folder that holds
+    something else and for numbers that make no sense, ResourceError where nothing can be written.
     """
     if studies < 1 or side_px < 32:
         raise DataError(
@@ -64,7 +64,7 @@ def write_phantoms(
         (out / "images").mkdir(parents=True, exist_ok=True)
         (out / "README").write_text(README, encoding="utf-8")
         (out / MANIFEST).unlink(missing_ok=True)  # a folder that is being drawn must not pass for a whole one
-        for index, row in enumerate(drawn(out, studies, seed, side_px)):
+        for index, row in enumerate(drawn(out, studies, seed, side_px, processes)):
             rows.append({**row, "split": split_of(index, splits)})
             if progress:
                 progress(index + 1, studies)
@@ -94,24 +94,15 @@ def read_phantoms(root: Path) -> StudySet:
     return with_what_is_there(f"phantom:{root}", studies)
 
 
-def drawn(out: Path, studies: int, seed: int, side_px: int) -> Iterator[dict[str, Any]]:
-    """The lines of the manifest, in order, each after its study was drawn; by a process a core where that is worth it.
-
-    A study is a function of (seed, index) alone, so how many draw changes nothing.
-    """
+def drawn(out: Path, studies: int, seed: int, side_px: int, processes: int) -> Iterator[dict[str, Any]]:
+    """The lines of the manifest, in order, each after its study was drawn. A study is a function of (seed, index)
+    alone, so how many processes draw changes nothing."""
     draw = partial(write_study, out, seed, side_px)
-    processes = min(8, os.cpu_count() or 1)
-    if studies < WORTH_PROCESSES or processes == 1 or not importable_main():
+    if processes == 1 or studies < WORTH_PROCESSES:
         yield from map(draw, range(studies))
         return
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(draw, range(studies), chunksize=8)
-
-
-def importable_main() -> bool:
-    """Whether new processes can start from this program: not from one that was typed in or piped to Python."""
-    main = sys.modules["__main__"]
-    return getattr(main, "__spec__", None) is not None or Path(getattr(main, "__file__", None) or "-").is_file()
 
 
 def write_study(out: Path, seed: int, side_px: int, index: int) -> dict[str, Any]:
