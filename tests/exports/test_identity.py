@@ -122,7 +122,8 @@ def test_damaged_heads_raise_nothing_but_ours_and_what_is_read_can_be_written(re
 
 
 FREE = [member for keyword, member in IDENTITY.items() if keyword not in FORMS]
-TEXTS = st.text(max_size=60).map(lambda text: UNFIT.sub("", text).rstrip("\0 "))
+# What reading gives: padding is gone, and so are empty groups at the end of a name ("Doe^Jane=").
+TEXTS = st.text(max_size=60).map(lambda text: UNFIT.sub("", text).rstrip("\0 ="))
 
 
 @settings(max_examples=60)

@@ -131,7 +131,5 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> str:
         text = "\\".join(str(one) for one in several).replace(LEFT_BY_PYDICOM, "").rstrip("\0 ")
     except Exception:  # decoding is lazy, and raises as many kinds
         return ""
-    if not text.strip("=^ "):  # a name of separators alone names nobody, and no writer keeps it
-        return ""
     sound = len(text) <= MAX_CHARACTERS and not UNFIT.search(text) and re.fullmatch(FORMS.get(keyword, ".*"), text)
     return text if sound else ""
