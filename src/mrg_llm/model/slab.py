@@ -80,21 +80,13 @@ class Slab:
         seen = torch.arange(self.longest, device=device) <= self.places_RS.unsqueeze(-1)
         hidden = self.language.model.base_model(
             inputs_embeds=embeddings_RSD,
-            attention_mask=self.as_mask(seen.unsqueeze(1)),
+            attention_mask=as_mask(self.language, seen.unsqueeze(1)),
             position_ids=self.places_RS,
             past_key_values=self,
             use_cache=True,
         ).last_hidden_state
         self.lengths[first:] = [n + S for n in starts]
         return hidden
-
-    def as_mask(self, seen_R1ST: Tensor) -> Tensor:
-        if self.language.model.config._attn_implementation == "sdpa":
-            return seen_R1ST
-        least = torch.finfo(self.block.dtype).min
-        return torch.zeros(seen_R1ST.shape, dtype=self.block.dtype, device=seen_R1ST.device).masked_fill(
-            ~seen_R1ST, least
-        )
 
     def update(self, keys_RGSE: Tensor, values_RGSE: Tensor, layer_idx: int, *args, **kwargs) -> tuple[Tensor, Tensor]:
         """Called by the layers."""
@@ -121,11 +113,20 @@ class Slab:
         return self.longest
 
 
+def as_mask(language: FrozenLanguageModel, seen_R1ST: Tensor) -> Tensor:
+    """Which places each query sees, in the form that the LLM's attention takes."""
+    if language.model.config._attn_implementation == "sdpa":
+        return seen_R1ST
+    hidden = torch.zeros(seen_R1ST.shape, dtype=language.dtype, device=seen_R1ST.device)
+    return hidden.masked_fill(~seen_R1ST, torch.finfo(language.dtype).min)
+
+
 def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
     """Keys and values of constant words at the start, (L, 2, 1, G, P, E): read once, for the weights never change."""
     key = (tuple(words), language.dtype, language.model.device)
     if key not in language.read:
-        slab = Slab(language, 1, len(words), ())
-        slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
+        with torch.inference_mode(False), torch.no_grad():  # training may use what a validation read first
+            slab = Slab(language, 1, len(words), ())
+            slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
         language.read[key] = slab.block
     return language.read[key]

@@ -59,7 +59,7 @@ def make_plan(settings: Settings, studies: StudySet) -> Plan:
     bf16 = is_bf16(settings.train.precision, device)
     seed_everything(settings.train.seed, 0)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32).to(device)
-    prepare_model(model, bf16)
+    prepare_model(model, bf16, settings.train.checkpoint_activations)
     train_data, _ = split_data(studies, model.language, settings)
     sample = SplitData(train_data.studies[:SAMPLE], model.language.tokenizer, settings, augmented=True)
     sample.read_films()
