@@ -277,7 +277,7 @@ def stage_steps(data: SplitData, settings: Settings, name: str, processes: int =
 
 def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes: int) -> int:
     batch = getattr(settings, name).batch * processes * settings.train.accumulate
-    return max(1, math.ceil(len(data) / batch))
+    return max(1, math.ceil(len(data.of_epoch(0)) / batch))
 
 
 # -- opening a run -----------------------------------------------------------------------------------------------------
