@@ -38,8 +38,8 @@ class DataSettings(Table):
         "that the model also writes without it"
     )  # fmt: skip
     normal_share: float = Field(
-        1.0, gt=0, le=1, description="share of the training studies without a finding that an epoch sees, different ones "
-        "each time; most reports are normal, and a model that sees few others learns not to look"
+        1.0, gt=0, le=1, description="share of the training studies without a finding that an epoch sees, different "
+        "ones each time; most reports are normal, and a model that sees few others learns not to look"
     )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
     familiar_films: int = Field(
