@@ -9,6 +9,7 @@ Legend: B batch, T texts, D width of the LLM.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss, word_loss
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
-from mrg_llm.training.data import TensorBatch, TextBank
+from mrg_llm.training.data import SplitData, TensorBatch, TextBank
 from mrg_llm.training.gather import gather_rows
 
 GLOBAL_HEADS = ("alignment.image.", "alignment.report.", "alignment.log_scale")
@@ -111,6 +112,16 @@ class Generate(Stage):
 def planned(settings: Settings) -> list[str]:
     """The stages that are not left out, in order."""
     return [name for name in STAGES if getattr(settings, name).epochs > 0]
+
+
+def stage_steps(data: SplitData, settings: Settings, name: str, processes: int = 1) -> int:
+    """Optimizer steps of a stage."""
+    return max(1, round(updates_per_epoch(data, settings, name, processes) * getattr(settings, name).epochs))
+
+
+def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes: int) -> int:
+    batch = getattr(settings, name).batch * processes * settings.train.accumulate
+    return max(1, math.ceil(len(data.of_epoch(0)) / batch))
 
 
 def make_stage(name: str, model: MRGModel, settings: Settings, bank: TextBank | None) -> Stage:
