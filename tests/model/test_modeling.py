@@ -183,3 +183,15 @@ def test_deep_prompts_start_at_nothing_and_reach_every_step_of_decoding(tiny_set
             deep, deep.see(*(t[:1] for t in films())), DecodeSettings(min_new_tokens=6, max_new_tokens=6)
         )
     assert greedy[0] == alone[0] and len(beams) == 3
+
+
+def test_what_is_unseen_does_not_depend_on_the_film(tiny_model):
+    customize(tiny_model)
+    with torch.inference_mode():
+        one, other = (tiny_model.see(*films(seed)) for seed in (0, 1))
+        first = torch.zeros(len(one.cls), dtype=torch.bool)
+        first[0] = True
+        looks = [tiny_model.llm_input(tiny_model.unseen(seen, first)) for seen in (one, other)]
+        real = [look.embeddings[0][look.mask[0].bool()] for look in looks]
+        assert torch.equal(*real)
+        assert not torch.equal(looks[0].embeddings[1], looks[1].embeddings[1])

@@ -60,6 +60,10 @@ class PromptConfig(Table):
     shape: Literal["vector", "scalar", "low-rank"] = Field(
         "vector", description="gamma and beta: a value a dimension, one value, or a rank-4 product"
     )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="of what the customizer sees and of what its trunk makes of it, in training; a few "
+        "thousand studies are few"
+    )  # fmt: skip
     position: Literal["before-image", "after-image", "before-answer"] = Field(
         "after-image", description="where the prompts stand in the sequence"
     )

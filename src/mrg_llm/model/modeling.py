@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -100,6 +100,20 @@ class MRGModel(nn.Module):
         if self.promptbook is not None:
             prompts, trunk = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
         return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, trunk)
+
+    def unseen(self, seen: Seen, rows_B: Tensor) -> Seen:
+        """The same, but with the film hidden from the LLM in these rows: no visual token, and the prompts as they stand
+        in the book. What a model writes then is what it would write of any film."""
+        if not rows_B.any():
+            return seen
+        hidden = rows_B.view(-1, 1, 1)
+        prompts, trunk = seen.prompts, seen.trunk
+        if prompts is not None and self.promptbook is not None:
+            prompts = torch.where(hidden, self.promptbook.book_KD, prompts)
+        if trunk is not None:
+            trunk = torch.where(hidden, torch.zeros_like(trunk), trunk)
+        visual_mask = seen.visual_mask & ~rows_B.unsqueeze(1)
+        return replace(seen, visual_mask=visual_mask, prompts=prompts, trunk=trunk)
 
     def at_every_layer(self, seen: Seen) -> Tensor | None:
         """What deep prompts add to the hidden states at the prompts' places, (B, L, K, D); None without them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,6 +53,7 @@ class SplitData:
         self.hidden_context = context_ids(tokenizer, untold(studies[0]), told) if studies else []
         self.hide_context = settings.data.hide_context if augmented else 0.0
         self.lengths = [len(r) for r in self.reports]
+        self.normal_share = settings.data.normal_share if augmented else 1.0
         # Weights are for learning alone: a validation loss is the mean over tokens, whatever training weighed.
         emphasis = settings.generate.finding_weight if augmented else 1.0
         self.weights = None
@@ -84,12 +86,25 @@ class SplitData:
         return left_out
 
     def steps_per_epoch(self, batch: int) -> int:
-        return len(range(0, len(self), batch))
+        return len(range(0, len(self.of_epoch(0)), batch))
+
+    def of_epoch(self, epoch: int) -> Sequence[int]:
+        """The studies that an epoch sees: those with a finding, and a share of the others, different ones each time."""
+        if self.normal_share == 1:
+            return range(len(self))
+        rng = np.random.default_rng([self.seed, epoch, 2])
+        normal = rng.permutation(self.normal)[: round(self.normal_share * len(self.normal))]
+        return sorted(set(range(len(self))) - set(self.normal) | set(normal.tolist()))
+
+    @cached_property
+    def normal(self) -> list[int]:
+        """The studies whose report claims no finding."""
+        return [i for i, study in enumerate(self.studies) if not located(study.report or "", "present")]
 
     def batches(self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
         """Steps first_step..steps-1 of a stage. share: (rank, processes), each process takes its part of a batch."""
         rank, processes = share
-        plan = schedule(self.lengths, batch * processes, self.seed, first_step, steps)
+        plan = schedule(self.lengths, batch * processes, self.seed, first_step, steps, self.of_epoch)
         return ahead(self.make, ((epoch, indices[rank::processes] or indices[:1]) for epoch, indices in plan))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
