@@ -107,7 +107,7 @@ def measured(work: Work, sharing: Sharing, console: Console) -> tuple[Prepared, 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     bf16 = is_bf16(settings.train.precision, device)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32).to(device)
-    prepare_model(model, bf16)
+    prepare_model(model, bf16, settings.train.checkpoint_activations)
     prepared = prepare(settings, work.studies, model, console, sharing)
     stages = planned(settings)
     step_s = {n: measured_step(n, model, settings, prepared.train, prepared.train_bank) for n in stages}
