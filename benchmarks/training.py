@@ -26,7 +26,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,8 @@ def main() -> None:
                 epoch()
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
             return
-        write(options.out, measured(systems, options, known))
+        for found in measured(systems, options, known):
+            write(options.out, found)  # after every round: a run that is cut off leaves what it has
 
 
 def has_what_it_needs(name: str) -> bool:
@@ -99,34 +100,32 @@ def made(name: str, studies: list[Study], batch: int) -> Epoch:
     return trainer_peft(studies, batch)
 
 
-def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> dict[str, Any]:
-    """The result in common.py's layout; a first epoch of each warms up and is counted in operations."""
-    operations = {name: counted(epoch) for name, epoch in systems.items()}
-    rate = matrix_rate(seconds=1.0)
-    rounds = {name: list(known["systems"][name]["rounds"]) for name in known.get("systems", {})}
+def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """After each round, the result in common.py's layout. The first epoch of each warms up; its operations count."""
+    per = f"an epoch over {options.studies} drawn studies, {options.batch} a step"
+    if known.get("systems") and known["per"] != per:
+        sys.exit(f"{options.out} holds epochs of another size ({known['per']}); take the same --studies and --batch")
+    operations = {name: system["operations"] for name, system in known.get("systems", {}).items()}
+    operations |= {name: counted(epoch) for name, epoch in systems.items()}
+    rounds = {name: list(system["rounds"]) for name, system in known.get("systems", {}).items()}
+    rate = known.get("operations_a_second", 0.0)
     first = max(map(len, rounds.values()), default=0)
     for number in range(first, first + options.rounds):
+        rate = max(rate, matrix_rate(seconds=0.5))
         for name, seconds in turns(systems, number).items():
             rounds.setdefault(name, []).append(seconds)
-    rate = max(rate, matrix_rate(seconds=1.0), known.get("operations_a_second", 0.0))
-    operations = {**{n: s["operations"] for n, s in known.get("systems", {}).items()}, **operations}
-    per = f"an epoch over {options.studies} drawn studies, {options.batch} a step"
-    if known.get("per", per) != per:
-        sys.exit(f"{options.out} holds epochs of another size ({known['per']}); take the same --studies and --batch")
-    per_study = {name: f"{n / options.studies / 1e9:.1f} GFLOP a study" for name, n in operations.items()}
-    return {
-        **result(
+        shown = {name: f"{n / options.studies / 1e9:.1f}" for name, n in operations.items()}
+        found = result(
             "training", unit="processor seconds", per=per,
-            systems={name: summary(found, operations=operations[name], products=per_study[name])
-                     for name, found in rounds.items()},
-            floors={name: {"value": n / rate, "why": f"{n / 1e9:,.0f} GFLOP at {rate / 1e9:.0f} GFLOP/s"}
-                    for name, n in operations.items()},
-            ratios={f"{name} / mrg": times(found[-len(rounds["mrg"]) :], rounds["mrg"][-len(found) :])
-                    for name, found in rounds.items() if "mrg" in rounds and name != "mrg"},
+            systems={name: summary(taken, operations=operations[name], GFLOP_a_study=shown[name])
+                     for name, taken in rounds.items()},
+            floors={name: {"value": n / rate, "why": f"{n / 1e9:,.0f} GFLOP of matrix products at {rate / 1e9:.0f} "
+                           "GFLOP a second"} for name, n in operations.items()},
+            ratios={f"{name} / mrg": times(taken[: len(rounds["mrg"])], rounds["mrg"][: len(taken)])
+                    for name, taken in rounds.items() if "mrg" in rounds and name != "mrg"},
             sections=known.get("sections", {}),
-        ),
-        "operations_a_second": rate,
-    }  # fmt: skip
+        )  # fmt: skip
+        yield {**found, "operations_a_second": rate}
 
 
 def counted(epoch: Epoch) -> int:

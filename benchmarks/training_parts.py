@@ -1,12 +1,11 @@
 """What each technique of a training step is worth: the step as it is, and with one technique off, on the same batch.
 
-    python benchmarks/training_parts.py [--batch 16] [--rounds 5] [--threads 2] [--data KIND:ROOT]
-                                        [--out benchmarks/results/training_parts.json] [--more]
+    python benchmarks/training_parts.py [--batch 16] [--rounds 5] [--threads 2] [--more]
+                                        [--out benchmarks/results/training_parts.json]
 
 They take turns in one process; a round's number is the processor seconds of one step (forward, backward, update), and
-beside it stands how far the first step's loss is from that of the step as it is: all of it is exact. `padding`, with
---data: which share of the positions of an epoch over its training split is padding, by studies a step. `where`: what
-the time of a step goes into. `--more`: add to the rounds that --out already has.
+beside it stands how far the first step's loss is from that of the step as it is: all of it is exact. The section
+`where` says what the time of a step goes into. `--more`: add to the rounds that --out already has.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.sequence import make_frame
 from mrg_llm.settings import Settings
 from mrg_llm.studies import open_studies
-from mrg_llm.studies.batches import Batch, epoch_batches
+from mrg_llm.studies.batches import Batch
 from mrg_llm.studies.phantom import write_phantoms
 from mrg_llm.training.data import SplitData, on_device
 from mrg_llm.training.memory import remember_films
@@ -187,7 +186,6 @@ def main() -> None:
     parser = options_of(str(__doc__))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--data", help="KIND:ROOT, e.g. iu-xray:PATH, for the share of padding")
     parser.add_argument("--more", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -197,23 +195,26 @@ def main() -> None:
     for step in steps.values():  # warms up, and gives the losses
         step()
     rounds = {name: list(system["rounds"]) for name, system in known.get("systems", {}).items()}
+    sections = {"where": where(bench)} | known.get("sections", {})
     first = max(map(len, rounds.values()), default=0)
     for number in range(first, first + options.rounds):
         for name, seconds in turns(steps, number).items():
             rounds.setdefault(name, []).append(seconds)
-    sections = {"where": where(bench)} | known.get("sections", {})
-    if options.data:
-        sections["padding"] = padding(bench, options.data)
-    write(options.out, result(
-        "training_parts", unit="processor seconds", per=f"a step of {options.batch} drawn studies",
-        systems={name: summary(found, loss_is_off_by=off(bench, name)) for name, found in rounds.items()},
-        ratios={f"{name} / mrg": times(found, rounds["mrg"]) for name, found in rounds.items() if name != "mrg"}
-        | {"long instruction, run in every step / long instruction": times(
-            rounds["long instruction, run in every step"], rounds["long instruction"])},
+        write(options.out, found(bench, rounds, sections))  # after every round: one that is cut off leaves what it has
+
+
+def found(bench: Bench, rounds: dict[str, list[float]], sections: dict[str, Any]) -> dict[str, Any]:
+    """The result in common.py's layout."""
+    words = [len(frame.before) for frame in (bench.model.frame, make_frame(bench.model.language.tokenizer, LONG))]
+    long = ("long instruction, run in every step", "long instruction")
+    return result(
+        "training_parts", unit="processor seconds", per=f"a step of {len(bench.batch.indices)} drawn studies",
+        systems={name: summary(taken, loss_is_off_by=off(bench, name)) for name, taken in rounds.items()},
+        ratios={f"{name} / mrg": times(taken, rounds["mrg"]) for name, taken in rounds.items() if name != "mrg"}
+        | {" / ".join(long): times(*(rounds[name] for name in long))},
         sections=sections,
-        notes=[f"the constant words are {len(bench.model.frame.before)} tokens, of the long instruction "
-               f"{len(make_frame(bench.model.language.tokenizer, LONG).before)}"],
-    ))  # fmt: skip
+        notes=[f"the constant words are {words[0]} tokens, those of the long instruction {words[1]}"],
+    )  # fmt: skip
 
 
 def off(bench: Bench, name: str) -> str:
@@ -233,28 +234,6 @@ def where(bench: Bench) -> dict[str, Any]:
         "unit": "share of the time", "per": "one step", "x": "kind",
         "systems": {kind: summary([share]) for kind, share in shares.items()},
     }  # fmt: skip
-
-
-def padding(bench: Bench, source: str, epochs: int = 5) -> dict[str, Any]:
-    studies = [s for s in open_studies(source).split("train") if (s.report or "").strip()]
-    lengths = SplitData(studies, bench.model.language.tokenizer, bench.settings, augmented=True).lengths
-    chosen = bench.settings.model
-    other = len(bench.model.frame.after) + chosen.prompts.prompts
-    before = [other + len(study.views) * chosen.projection.grid**2 for study in studies]
-    return {
-        "unit": "share of positions that are padding", "per": "an epoch over the training split", "x": "studies a step",
-        "systems": {str(batch): summary([padded_share(lengths, before, batch, e) for e in range(epochs)])
-                    for batch in (4, 8, 16, 32)},
-    }  # fmt: skip
-
-
-def padded_share(lengths: Sequence[int], before: Sequence[int], batch: int, epoch: int) -> float:
-    """Of the positions that the LLM runs in an epoch, after the constant words."""
-    real = run = 0
-    for indices in epoch_batches(lengths, batch, seed=0, epoch=epoch):
-        real += sum(before[i] + lengths[i] for i in indices)
-        run += len(indices) * (max(before[i] for i in indices) + max(lengths[i] for i in indices))
-    return 1 - real / run
 
 
 if __name__ == "__main__":

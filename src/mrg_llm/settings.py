@@ -67,8 +67,8 @@ class TrainSettings(Table):
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down to it")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of a stage's steps in which the learning rate rises")
     checkpoint_activations: bool = Field(
-        False, description="keep little of what the frozen LLM computes and run it again in the backward pass: much less "
-        "memory, about a third more time"
+        False, description="keep little of what the frozen LLM computes and run it again in the backward pass: much "
+        "less memory, about a third more time"
     )  # fmt: skip
     accumulate: int = Field(1, ge=1, description="batches summed into one optimizer step")
     checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")

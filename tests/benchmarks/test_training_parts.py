@@ -35,9 +35,3 @@ def test_every_technique_is_exact_and_leaves_the_model_as_it_was(parts, tiny_val
         assert bench.losses[name] == pytest.approx(bench.losses[base], abs=1e-5), name
     bench.step("mrg again")
     assert bench.losses["mrg again"] == bench.losses["mrg"]
-
-
-def test_padding_is_the_share_of_positions_that_hold_nothing(parts):
-    assert parts.padded_share([3, 5], [5, 5], batch=2, epoch=0) == pytest.approx(2 / 20)
-    assert parts.padded_share([3, 5], [5, 5], batch=1, epoch=0) == 0
-    assert parts.padded_share([3, 5], [7, 5], batch=2, epoch=0) == pytest.approx(4 / 24)

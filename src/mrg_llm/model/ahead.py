@@ -2,8 +2,8 @@
 
 What stands before the first trained token never changes and has no gradient, so its keys and values are those that
 decoding keeps too (slab.py); training and scoring run the LLM on what follows. Exact: attention looks back only.
-Legend: B batch, S sequence, A constant words ahead, R the rest of the sequence, D width of the LLM, L layers, G key-value
-heads, E head width.
+Legend: B batch, S sequence, A constant words ahead, R the rest of the sequence, D width of the LLM, L layers, G key-
+value heads, E head width.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mrg_llm.model.slab import as_mask, fits, read_once
 
 
 class Ahead:
-    """What the LLM's layers take for a cache: the keys and values of the constant words, (L, 2, 1, G, A, E), in front of
-    every row. Nothing is kept. Where the layers take no cache of ours, there are no words ahead (A = 0)."""
+    """What the LLM's layers take for a cache: the keys and values of the constant words, (L, 2, 1, G, A, E), in front
+    of every row. Nothing is kept. Where the layers take no cache of ours, there are no words ahead (A = 0)."""
 
     def __init__(self, language: FrozenLanguageModel, constant: tuple[int, ...]):
         self.language = language

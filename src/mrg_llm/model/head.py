@@ -15,8 +15,8 @@ BLOCK = 4096  # words whose logits are there at one time
 
 
 def frozen_cross_entropy(hidden_ND: Tensor, head: nn.Module, ids_N: Tensor) -> Tensor:
-    """-log p of each token under `head`, a linear layer, (N,) in nats and float32. Another kind of head is run as it is,
-    over the whole vocabulary."""
+    """-log p of each token under `head`, a linear layer, (N,) in nats and float32. A head of another kind is run as it
+    is, over the whole vocabulary."""
     if type(head) is not nn.Linear:
         return nn.functional.cross_entropy(head(hidden_ND).float(), ids_N, reduction="none")
     return FrozenCrossEntropy.apply(hidden_ND, head.weight, head.bias, ids_N)
