@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from training import chosen_settings
 
 from mrg_llm.model.configuration import LanguageConfig
+from mrg_llm.model.gating import is_swiglu
 from mrg_llm.model.language import recomputed
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.sequence import make_frame
@@ -148,6 +150,14 @@ def fused_attention(bench: Bench) -> Iterator[None]:
 
 
 @contextmanager
+def swiglu_of_torch(bench: Bench) -> Iterator[None]:
+    with ExitStack() as stack:
+        for block in filter(is_swiglu, bench.model.language.modules()):
+            stack.enter_context(patch.object(block, "forward", partial(type(block).forward, block)))
+        yield
+
+
+@contextmanager
 def activations_recomputed(bench: Bench) -> Iterator[None]:
     with ExitStack() as stack:
         for layer in bench.model.language.decoder_layers():
@@ -173,6 +183,7 @@ STEPS: dict[str, Callable[[Bench, str], None]] = {
     "films looked at from the first layer": lambda b, name: b.step(name, b.unseen),
     "gradient of frozen weights": lambda b, name: b.step(name, None, gradient_of_frozen_weights),
     "torch's fused attention": lambda b, name: b.step(name, None, fused_attention),
+    "SwiGLU of torch's operations": lambda b, name: b.step(name, None, swiglu_of_torch),
     "activations recomputed": lambda b, name: b.step(name, None, activations_recomputed),
     "long instruction": lambda b, name: b.step(name, None, long_instruction),
     "long instruction, run in every step": lambda b, name: b.step(name, None, lambda x: long_instruction(x, run=True)),

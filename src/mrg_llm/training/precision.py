@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 
+from mrg_llm.model.gating import keep_less
 from mrg_llm.model.modeling import MRGModel
 
 
@@ -26,6 +27,7 @@ def prepare_model(model: MRGModel, bf16: bool, recompute: bool = False) -> None:
     if model.vision.mean.device.type == "cpu":
         model.vision.use_matmul_attention()
         model.language.use_matmul_attention(True)
+    keep_less(model.language.model)
     if recompute:
         model.language.recompute_layers()
     model.train()
