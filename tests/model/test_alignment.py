@@ -96,10 +96,10 @@ def test_what_is_said_is_learned_from_the_trunk_alone():
         return said_loss(said_logits(heads.tell(trunk), embeddings, share), said)
 
     entropy = -(share * share.log() + (1 - share) * (1 - share).log()).sum() * len(said) / said.sum()
-    assert float(loss()) == pytest.approx(float(entropy), rel=1e-5)  # at the start: how often reports say it
+    assert loss().item() == pytest.approx(float(entropy), rel=1e-5)  # at the start: how often reports say it
     optimizer = torch.optim.Adam([heads.said_FD], lr=0.05)
     for _ in range(200):
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
-    assert float(loss()) < 0.5 * float(entropy)
+    assert loss().item() < 0.5 * float(entropy)
