@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import ResourceError
-from mrg_llm.serving.node.disk import opened, sync_folder, write_through
+from mrg_llm.files import sync_folder, write_whole
+from mrg_llm.serving.node.database import opened
 
 REMEMBER_S = 90 * 86_400.0  # hashes of what was received and sent, so that nothing is drafted twice
 LISTED = 200
@@ -110,7 +111,7 @@ class Store:
             if new or not held:
                 if self.held_bytes() + len(arrival.data) > self.disk_bytes:
                     raise StoreFull
-                write_through(self.path(arrival.content), arrival.data)
+                write_whole(self.path(arrival.content), arrival.data, mode=0o600)
             try:
                 with self.transaction() as database:
                     self.enter(database, arrival, new)

@@ -1,4 +1,4 @@
-"""The node's database and files, so that what is said to be written is on the disk, and readable to this user alone."""
+"""The node's database: what it is said to hold is on the disk, and readable to this user alone."""
 
 from __future__ import annotations
 
@@ -30,26 +30,3 @@ def opened(path: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA {pragma}")
     database.executescript(SCHEMA)
     return database
-
-
-def write_through(path: Path, data: bytes) -> None:
-    """A file that is whole and on the disk when this returns, or not there at all."""
-    aside = path.with_suffix(".part")
-    try:
-        with open(os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        sync_folder(path.parent)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
