@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS studies (
@@ -18,6 +22,50 @@ CREATE TABLE IF NOT EXISTS sent (
     sr_id TEXT PRIMARY KEY, study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE, sent_at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS films_of_study ON films (study);
 """
+
+
+class Database:
+    """Safe to call from several threads. Raises OSError or sqlite3.Error, also where another process has it."""
+
+    def __init__(self, path: Path):
+        self.lock, self.connection = threading.RLock(), opened(path)
+
+    def close(self) -> None:
+        with self.lock:
+            self.connection.close()
+
+    def all(self, query: str, *values: object) -> list[tuple]:
+        with self.lock:
+            return self.connection.execute(query, values).fetchall()
+
+    def one(self, query: str, *values: object) -> tuple | None:
+        with self.lock:
+            return self.connection.execute(query, values).fetchone()
+
+    def first(self, query: str, *values: object) -> Any:
+        """The first value of the first row, None where there is none."""
+        return (self.one(query, *values) or (None,))[0]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, on the disk when it ends; a transaction inside another belongs to it."""
+        with self.lock:
+            if self.connection.in_transaction:
+                yield self.connection
+                return
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def empty_log(self) -> None:
+        """What was overwritten must not stay readable in the log either."""
+        with self.lock:
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def opened(path: Path) -> sqlite3.Connection:
