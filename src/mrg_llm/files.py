@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+
 
 def write_whole(
     path: Path, data: bytes, *, durable: bool = True, shared: bool = False, mode: int | None = None
@@ -50,9 +52,6 @@ def written_whole(
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-
-
-FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 
 def aside_of(path: Path) -> Path:
