@@ -93,9 +93,9 @@ def test_what_is_said_is_learned_from_the_trunk_alone():
     share = said.mean(0)
 
     def loss():
-        return said_loss(said_logits(heads.tell(trunk), embeddings, share), said)
+        return said_loss(said_logits(heads.tell(trunk), embeddings, share), said, share)
 
-    entropy = -(share * share.log() + (1 - share) * (1 - share).log()).sum() * len(said) / said.sum()
+    entropy = -(share * share.log() + (1 - share) * (1 - share).log()).sum() / share.sum()
     assert loss().item() == pytest.approx(float(entropy), rel=1e-5)  # at the start: how often reports say it
     optimizer = torch.optim.Adam([heads.said_FD], lr=0.05)
     for _ in range(200):

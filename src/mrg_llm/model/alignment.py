@@ -162,10 +162,11 @@ def said_logits(told_BD: Tensor, embeddings_WD: Tensor, share_W: Tensor) -> Tens
     return SAID_SCALE * told_BD @ codes_WD.T + share_W.clamp(1e-3, 1 - 1e-3).logit()
 
 
-def said_loss(logits_BW: Tensor, said_BW: Tensor) -> Tensor:
-    """Nats a word that is said, over all words, said or not."""
+def said_loss(logits_BW: Tensor, said_BW: Tensor, share_W: Tensor) -> Tensor:
+    """Nats a report over all words, said or not, by how many of them an average report says: a batch of short reports
+    weighs no more than another."""
     losses = nn.functional.binary_cross_entropy_with_logits(logits_BW, said_BW, reduction="sum")
-    return losses / said_BW.sum().clamp_min(1)
+    return losses / (len(said_BW) * share_W.sum().clamp_min(1e-3))
 
 
 def normalise_text(text: str) -> str:

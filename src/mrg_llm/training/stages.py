@@ -192,8 +192,8 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
         vocabulary = model.language.embed(bank.vocabulary.to(device)).float()
         terms["words"] = word_loss(seen.prompts, vocabulary, bank.words[list(indices)].to(device))
     if heads.said_FD is not None:
-        logits = said_of(model, seen, bank, bank.said.mean(0).to(device))
-        terms["said"] = said_loss(logits, bank.said[list(indices)].to(device))
+        share = bank.said.mean(0).to(device)
+        terms["said"] = said_loss(said_of(model, seen, bank, share), bank.said[list(indices)].to(device), share)
     return terms
 
 
