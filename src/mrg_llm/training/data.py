@@ -102,10 +102,15 @@ class SplitData:
         """The studies whose report claims no finding."""
         return [i for i, study in enumerate(self.studies) if not located(study.report or "", "present")]
 
-    def batches(self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
-        """Steps first_step..steps-1 of a stage. share: (rank, processes), each process takes its part of a batch."""
+    def batches(
+        self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1), alike: bool = True
+    ) -> Iterator[Batch]:
+        """Steps first_step..steps-1 of a stage. share: (rank, processes), each process takes its part of a batch.
+        alike: reports of like length go together, which saves padding where reports are read; short ones are normal and
+        long ones are not, so what compares the studies of a batch with each other wants them mixed."""
         rank, processes = share
-        plan = schedule(self.lengths, batch * processes, self.seed, first_step, steps, self.of_epoch)
+        lengths = self.lengths if alike else [0] * len(self)
+        plan = schedule(lengths, batch * processes, self.seed, first_step, steps, self.of_epoch)
         return ahead(self.make, ((epoch, indices[rank::processes] or indices[:1]) for epoch, indices in plan))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
