@@ -235,7 +235,8 @@ def checkpoint(run: Run, stage: Stage, optimizer) -> None:
 def micro_batches(run: Run, stage: Stage, first_step: int, steps: int) -> Iterator:
     accelerator, accumulate = run.accelerator, run.settings.train.accumulate
     share = (accelerator.process_index, accelerator.num_processes)
-    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share)
+    alike = stage.name == "generate"
+    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share, alike)
 
 
 def named(ids: Sequence[str]) -> str:

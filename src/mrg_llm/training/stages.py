@@ -16,7 +16,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss, word_loss
+from mrg_llm.model.alignment import (
+    contrastive_loss,
+    said_logits,
+    said_loss,
+    sentence_logits,
+    sentence_loss,
+    word_loss,
+)
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
 from mrg_llm.training.data import SplitData, TensorBatch, TextBank
@@ -184,4 +191,13 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
         terms["prompt"] = term(prompts, torch.ones(prompts.shape[:2], dtype=torch.bool, device=device))
         vocabulary = model.language.embed(bank.vocabulary.to(device)).float()
         terms["words"] = word_loss(seen.prompts, vocabulary, bank.words[list(indices)].to(device))
+    if heads.said_FD is not None:
+        share = bank.said.mean(0).to(device)
+        terms["said"] = said_loss(said_of(model, seen, bank, share), bank.said[list(indices)].to(device), share)
     return terms
+
+
+def said_of(model: MRGModel, seen: Seen, bank: TextBank, share_W: Tensor) -> Tensor:
+    """(B, W): log-odds that each study's report says each word of the bank."""
+    spoken = model.language.embed(bank.spoken.to(share_W.device)).float()
+    return said_logits(model.alignment.tell(seen.trunk), spoken, share_W)
