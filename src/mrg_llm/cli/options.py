@@ -12,6 +12,7 @@ SplitBy = Annotated[
     str | None,
     typer.Option("--split-by", help="seed or seed:N deals studies by patient, 70/10/20, whatever the source says"),
 ]
+Model = Annotated[str, typer.Option("--model", help="a run folder, or starter: the model that comes with mrg-llm")]
 Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting, for example train.lr=0.001")
@@ -21,6 +22,16 @@ Changes = Annotated[
 def listed(text: str) -> list[str]:
     """ "a, b" as ["a", "b"]."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def introduced(model: str) -> str:
+    """The same name; of the starter it is said on standard error what it is."""
+    from mrg_llm.boxed import NOTE, is_starter, model_folder
+
+    if is_starter(model):
+        model_folder(model)  # or it says that there is none
+        typer.echo(NOTE, err=True)
+    return model
 
 
 def open_data(spec: str, **how):

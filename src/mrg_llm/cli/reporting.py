@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import SplitBy, open_data
+from mrg_llm.boxed import STARTER
+from mrg_llm.cli.options import Model, SplitBy, introduced, open_data
 from mrg_llm.errors import InputError
 
 
@@ -16,7 +17,7 @@ def report(
     films: Annotated[
         list[Path], typer.Argument(help="the films of one study (DICOM, PNG, JPEG), or their folder, zip or DICOMDIR")
     ],
-    model: Annotated[Path, typer.Option("--model", help="a run folder")],
+    model: Model = STARTER,
     format: Annotated[
         str, typer.Option("--format", help="text, json, markdown, pdf, dicom-sr, dicom-pdf or fhir")
     ] = "text",
@@ -54,7 +55,7 @@ def report(
     from mrg_llm.settings import changed_confidence
 
     training = open_data(data, **runs.reading(model, data, split_by)).split("train") if data else ()
-    reporter = runs.load(model)
+    reporter = runs.load(introduced(model))
     reporter.confidence = changed_confidence(reporter.confidence, changes or [])
     asked = reporter.asked(indication=indication, prior=prior)
     shown = reporter.shown(films, anyway=anyway)

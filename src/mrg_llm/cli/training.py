@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import Changes, DataSpec, Out, SplitBy, open_data
+from mrg_llm.cli.options import Changes, DataSpec, Model, Out, SplitBy, introduced, open_data
 from mrg_llm.progress import counting_bar
 
 
@@ -65,7 +65,7 @@ def train(
 
 
 def generate(
-    model: Annotated[Path, typer.Option("--model", help="a run folder")],
+    model: Model,
     data: DataSpec,
     out: Out = Path("predictions.jsonl"),
     split: Annotated[str, typer.Option(help="train, val or test")] = "val",
@@ -86,7 +86,7 @@ def generate(
     from mrg_llm.model.context import untold
     from mrg_llm.settings import changed_decoding
 
-    how = runs.reading(model, data, split_by)
+    how = runs.reading(introduced(model), data, split_by)
     studies = open_data(data, **how).split(split)[:limit]
     if without_context:
         studies = tuple(map(untold, studies))
@@ -104,12 +104,12 @@ def generate(
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 
-def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
+def check(run: Annotated[str, typer.Argument(help="a run folder, or starter")]) -> None:
     """Is this run folder whole, and what is in it?"""
     from mrg_llm import runs
     from mrg_llm.errors import CheckpointError
 
-    config, changed, data = runs.describe(run)
+    config, changed, data = runs.describe(introduced(run))
     typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
