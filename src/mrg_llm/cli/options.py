@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +35,26 @@ def introduced(model: str) -> str:
         model_folder(model)  # or it says that there is none
         typer.echo(NOTE, err=True)
     return model
+
+
+def loaded(model: str, **how):
+    """The Reporter of a run folder or of the starter, as `introduced`. how: as runs.load takes it."""
+    introduced(model)
+    with uncollected():
+        from mrg_llm import runs
+
+        return runs.load(model, **how)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Imports and models stay: looking through them for garbage while they are made takes a sixth of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def open_data(spec: str, **how):

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mrg_llm.cli import dicom
-from mrg_llm.cli.options import Model, introduced
+from mrg_llm.cli.options import Model, loaded
 from mrg_llm.errors import SettingsError
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
@@ -74,7 +74,6 @@ def serve(
         raise SettingsError(
             "--model says which run folder to serve; give it, for example --model demo/prompt-wise, or --model starter"
         )
-    from mrg_llm import runs
     from mrg_llm.model.processing import NOT_A_DEVICE
     from mrg_llm.serving.bodies import Limits
     from mrg_llm.serving.engine import ReporterEngine
@@ -90,7 +89,7 @@ def serve(
     )  # fmt: skip
     audited = AuditFile(audit) if audit else None
     listening = bound(host, port)
-    engine = ReporterEngine(runs.load(introduced(model)))
+    engine = ReporterEngine(loaded(model))
     service = Service(
         engine, options, keys=known, audit=audited,
         node_of=partial(start, node) if node else None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import Changes, DataSpec, Model, Out, SplitBy, introduced, open_data
+from mrg_llm.cli.options import Changes, DataSpec, Model, Out, SplitBy, introduced, loaded, open_data
 from mrg_llm.progress import counting_bar
 
 
@@ -86,11 +86,11 @@ def generate(
     from mrg_llm.model.context import untold
     from mrg_llm.settings import changed_decoding
 
-    how = runs.reading(introduced(model), data, split_by)
+    how = runs.reading(model, data, split_by)
     studies = open_data(data, **how).split(split)[:limit]
     if without_context:
         studies = tuple(map(untold, studies))
-    reporter = runs.load(model, precision=precision)
+    reporter = loaded(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
         problems = runs.generate(reporter, studies, out, advance, how)

@@ -162,5 +162,5 @@ class FrozenLanguageModel(nn.Module):
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
-            digest.update(bits.numpy().tobytes())
+            digest.update(bits.numpy())
         return digest.hexdigest()

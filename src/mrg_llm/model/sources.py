@@ -5,6 +5,8 @@ One place for the sentences a user reads when a model is missing, gated, or not 
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ def load_pretrained(source: str, kind: str, revision: str | None = None, dtype: 
     dtype = dtype or torch.float32
     with explained(source, kind):
         if kind == "vision":
-            return vision_class(source).from_pretrained(locate(source), dtype=dtype)
+            return default_encoder(locate(source), dtype) if source in WHEEL_MODELS else encoder(source, dtype)
         from transformers import AutoModelForCausalLM
 
         arguments = {**gguf_arguments(source), "revision": revision or "main"}
@@ -30,6 +32,20 @@ def load_pretrained(source: str, kind: str, revision: str | None = None, dtype: 
         if "gguf_file" in arguments:
             forget_quantization(model)
         return model
+
+
+def encoder(source: str, dtype: Any):
+    return vision_class(source).from_pretrained(locate(source), dtype=dtype)
+
+
+def default_encoder(folder: str, dtype: Any):
+    """A copy of its own for each that asks: a model, and what knows its training films (familiarity.py)."""
+    return copy.deepcopy(kept_encoder(folder, dtype))
+
+
+@lru_cache(maxsize=1)
+def kept_encoder(folder: str, dtype: Any):
+    return encoder(folder, dtype)
 
 
 def load_tokenizer(source: str, revision: str | None = None):
