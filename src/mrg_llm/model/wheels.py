@@ -18,7 +18,6 @@ from pathlib import Path
 
 from mrg_llm.errors import ModelSourceError, ResourceError
 
-
 CHECKED: set[Path] = set()  # folders whose hashes this process has seen to be right: model and tokenizer both ask
 
 
