@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def main() -> None:
     }  # fmt: skip
     print("\n".join(stranger_table(found)))
     if asked.out:
-        write_whole(asked.out, json.dumps(found, indent=1) + "\n")
+        write_whole(asked.out, (json.dumps(found, indent=1) + "\n").encode())
 
 
 def known(asked: argparse.Namespace) -> Familiarity:
@@ -126,8 +127,11 @@ def told(strange: np.ndarray, own: np.ndarray) -> float:
 def share(group: Group, seed: int) -> dict[str, float]:
     """Of pictures beyond the limit."""
     rng = np.random.default_rng([seed, 2])
-    drawn = [float((resampled(group, rng) > 1).mean()) for _ in range(DRAWS)]
-    return interval(float((group.distances > 1).mean()), drawn)
+    value = float((group.distances > 1).mean())
+    found = interval(value, [float((resampled(group, rng) > 1).mean()) for _ in range(DRAWS)])
+    # Drawing again from none (or all) shows none (or all): there the exact bound of as many sources (Clopper-Pearson).
+    bound = 1 - 0.025 ** (1 / len(set(group.sources)))
+    return found | ({"high": bound} if value == 0 else {"low": 1 - bound} if value == 1 else {})
 
 
 def interval(value: float, drawn: Sequence[float]) -> dict[str, float]:
@@ -171,20 +175,26 @@ def photographs(folders: Iterable[Path]) -> Iterator[Named]:
 
 
 def scans(folders: Iterable[Path]) -> dict[str, list[Named]]:
-    """The different pictures of DICOM files by modality; chest radiographs are left out."""
+    """The different pictures of DICOM files by modality; chest radiographs are left out.
+
+    CT, MR and the like are refused by their tag. Here they are read without it, as they come when saved as pictures.
+    """
     import pydicom
 
     seen: set[bytes] = set()
     found: dict[str, list[Named]] = {}
     for path in files(folders, (".dcm", "")):
         try:
-            tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality", "BodyPartExamined"])
+            dataset = pydicom.dcmread(path)
+            modality, part = str(dataset.get("Modality")), str(dataset.get("BodyPartExamined"))
+            if modality not in ("CT", "MR", "US", "NM", "CR", "DX") or part == "CHEST":
+                continue
+            dataset.Modality = "OT"
+            untagged = io.BytesIO()
+            dataset.save_as(untagged)
         except Exception:  # whatever is in the folder that is no DICOM
             continue
-        modality, part = str(tags.get("Modality")), str(tags.get("BodyPartExamined"))
-        if modality not in ("CT", "MR", "US", "NM", "CR", "DX") or part == "CHEST":
-            continue
-        film = picture(path, seen)
+        film = picture(untagged.getvalue(), seen)
         if film:
             name = "other x-rays" if modality in ("CR", "DX") else f"{modality} pictures"
             found.setdefault(name, []).append((path.stem, film))
@@ -197,10 +207,10 @@ def files(folders: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:
     )
 
 
-def picture(path: Path, seen: set[bytes]) -> Film | None:
+def picture(source: Path | bytes, seen: set[bytes]) -> Film | None:
     """None for what cannot be read, is tiny or blank, or was there before (the same picture in another coding)."""
     try:
-        film = read_film_untrusted(path)
+        film = read_film_untrusted(source)
     except ImageError:
         return None
     small = film.pixels[:: max(1, film.pixels.shape[0] // 24), :: max(1, film.pixels.shape[1] // 24)]

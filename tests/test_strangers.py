@@ -25,6 +25,7 @@ def test_shares_and_auroc_with_intervals_over_sources(script):
     assert script.share(own, 0)["value"] == pytest.approx(0.05)
     assert script.share(own, 0)["low"] == 0 < script.share(own, 0)["high"] < 0.3
     assert script.against(apart, own, 0)["auroc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert script.share(apart, 0)["high"] == 1 and script.share(apart, 0)["low"] == pytest.approx(0.025 ** (1 / 20))
     same = script.against(alike, own, 0)
     assert same["auroc"]["value"] == pytest.approx(0.5) and same["n"] == 40 and same["sources"] == 20
 
