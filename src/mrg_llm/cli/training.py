@@ -54,7 +54,7 @@ def train(
 
     console = Console(stderr=True)
     if dry_run:
-        from mrg_llm.training.plan import print_plan
+        from mrg_llm.training.plan_text import print_plan
 
         print_plan(chosen, studies, console)
         return
