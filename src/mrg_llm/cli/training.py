@@ -110,7 +110,8 @@ def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     from mrg_llm.errors import CheckpointError
 
     config, changed, data = runs.describe(run)
-    typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}")
+    stored = "" if config.language.quantize == "none" else f", held in {config.language.quantize}"
+    typer.echo(f"language model  {config.language.source} (frozen{stored}), width {config.language.width}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
     if data:

@@ -109,9 +109,10 @@ def make_plan(
     checkpoints = sum(stage.steps for stage in stages) // settings.train.checkpoint_every + len(stages)
     beside["checkpoints"] = 3 * checkpoints * (clock() - begun)  # the optimizer keeps two numbers a parameter
     memory = used_so_far(device).with_more(rest_bytes(settings, model, pool, train, val, bank), 12 * trained)
-    frozen = sum(p.numel() for p in model.parameters()) - trained
+    weights = model.language.model.num_parameters()  # as published: 4-bit weights are packed
+    weights += sum(p.numel() for n, p in model.named_parameters() if not n.startswith("language."))
     disk = (KEPT + 1) * 12 * trained + 4 * trained
-    return Plan(model.parts(), frozen, stages, beside, memory, disk, device, bf16)
+    return Plan(model.parts(), weights - trained, stages, beside, memory, disk, device, bf16)
 
 
 def pooled(settings: Settings, train: SplitData) -> list[Study]:
