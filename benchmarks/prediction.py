@@ -27,7 +27,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from common import options_of, result, write
+from common import options_of, result, summary, write
 
 from mrg_llm.settings import Settings, load_settings
 from mrg_llm.studies import open_studies
@@ -111,22 +111,17 @@ def compared(told: dict, came: dict) -> dict:
     rows["whole run, seconds"] = (told["run_s"], came["run_s"], [came["run_s"]])
     rows["peak memory, GB"] = (told["memory_bytes"] / 1e9, came["memory_bytes"] / 1e9, [came["memory_bytes"] / 1e9])
     systems = {
-        row: {"rounds": rounds, "median": statistics.median(rounds), "low": min(rounds), "high": max(rounds),
-              "foretold": before, "came": after}
+        row: summary(rounds, foretold=before, came=after, **{"foretold by came": before / after})
         for row, (before, after, rounds) in rows.items()
-    }  # fmt: skip
-    return {
-        "unit": "as each row says; seconds are the processor's", "per": "step, or run", "systems": systems,
-        "ratios": {row: system["foretold"] / system["came"] for row, system in systems.items()},
-        "foretelling_took_s": told["took_s"], "beside_s": told["plan"]["beside_s"],
-    }  # fmt: skip
+    }
+    return {"systems": systems, "foretelling_took_s": told["took_s"], "beside_s": told["plan"]["beside_s"]}
 
 
 def show(name: str, section: dict) -> None:
     print(f"{name} (foretelling took {section['foretelling_took_s']:.0f} s)")
     for row, system in section["systems"].items():
         print(f"  {row:<36} foretold {system['foretold']:8.2f}  came {system['came']:8.2f}  "
-              f"({section['ratios'][row] - 1:+.0%})", flush=True)  # fmt: skip
+              f"({system['foretold by came'] - 1:+.0%})", flush=True)  # fmt: skip
 
 
 def in_another_process(half: str, name: str, options, data: str) -> dict:
@@ -169,9 +164,8 @@ def main() -> None:
             sections[name] = compared(told, came)
             show(name, sections[name])
     found = result(
-        "prediction", unit="foretold / came", per="setting", systems={}, floors={}, sections=sections,
-        ratios={f"{name}: {row}": x for name, s in sections.items() for row, x in s["ratios"].items()},
-        notes=["Each setting once; the rounds are its steps."],
+        "prediction", unit="steps or run as it came", per="one step, or the run", sections=sections,
+        notes=["Seconds are the processor's; `came` is the mean of the steps. Each setting was trained once."],
     )  # fmt: skip
     commands = {**{line: None for line in before.get("command", "").split(" && ") if line}, found["command"]: None}
     write(options.out, found | {"command": " && ".join(commands)})
