@@ -38,13 +38,16 @@ def test_batches_of_all_lengths_begin_with_the_longest(data):
     longest = [max(data.lengths[i] for i in group) for group in groups]
     assert len(groups) == 3 and longest == sorted(longest, reverse=True) and longest[0] == max(data.lengths)
     assert all(len(group) == 2 for group in groups)
+    assert of_all_lengths(data, 3, alike=False) == [[0, 1, 2], [3, 4, 5]]
     assert of_all_lengths(data, 100) == [sorted(range(len(data)), key=lambda i: -data.lengths[i])]
 
 
-def test_the_mean_step_is_over_the_batches_that_training_sees(tiny_model, data):
+@pytest.mark.parametrize(("stage", "alike"), [("generate", True), ("align_local", False)])
+def test_the_mean_step_is_over_the_batches_that_training_sees(tiny_model, data, stage, alike):
     cost = StepCost(1.0, 0.1)
-    seen = [cost.of(batch_positions(tiny_model, data, batch.indices)) for batch in data.batches(3, 0, 3)]
-    assert mean_step_s(cost, tiny_model, data, 3) == pytest.approx(sum(seen) / 3)
+    batches = data.batches(3, 0, 3, alike=alike)
+    seen = [cost.of(batch_positions(tiny_model, data, batch.indices)) for batch in batches]
+    assert mean_step_s(cost, stage, tiny_model, data, 3) == pytest.approx(sum(seen) / 3)
 
 
 def test_the_pool_holds_a_batch_of_the_longest_reports(tiny_settings, data, monkeypatch):

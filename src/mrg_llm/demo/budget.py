@@ -20,10 +20,10 @@ from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.calibration import mean_step_s, measured_stages, writing_seconds
 from mrg_llm.training.checkpoint import write_file
-from mrg_llm.training.loop import seed_everything, stage_steps
+from mrg_llm.training.opening import seed_everything
 from mrg_llm.training.precision import best_device, is_bf16, prepare_model
 from mrg_llm.training.preparation import Prepared, Sharing, prepare
-from mrg_llm.training.stages import planned
+from mrg_llm.training.stages import planned, stage_steps
 
 FILE = "budget.json"
 SMALLEST = 0.02  # of the recipe; less would train nothing
@@ -108,7 +108,7 @@ def measured(work: Work, sharing: Sharing, console: Console) -> tuple[Prepared, 
     train = prepared.train
     costs = measured_stages(model, settings, train, prepared.train_bank)
     step_s = {
-        name: settings.train.accumulate * mean_step_s(cost, model, train, getattr(settings, name).batch)
+        name: settings.train.accumulate * mean_step_s(cost, name, model, train, getattr(settings, name).batch)
         for name, cost in costs.items()
     }
     return prepared, step_s, writing_seconds(model, train, settings.decode, settings.decode.max_new_tokens)

@@ -58,7 +58,7 @@ def measured_steps(
     stage = make_stage(name, model, settings, bank)
     optimizer = make_optimizer(stage, settings.train)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    groups = of_all_lengths(data, stage.settings.batch)
+    groups = of_all_lengths(data, stage.settings.batch, alike(name))
     positions = [batch_positions(model, data, group) for group in groups]
     # The longest come first, as a warm-up that does not count: what they need of memory is what the stage needs.
     plan = [groups[0], *groups * ROUNDS]
@@ -96,9 +96,14 @@ def fitted_cost(positions: Sequence[float], seconds: Sequence[float]) -> StepCos
     return StepCost(level - slope * mean, slope)
 
 
-def of_all_lengths(data: SplitData, batch: int) -> list[list[int]]:
-    """Up to LENGTHS batches of reports of like length, the longest first."""
-    order = sorted(range(len(data)), key=lambda i: data.lengths[i], reverse=True)
+def alike(name: str) -> bool:
+    """Whether a stage's batches are of reports of like length: those of alignment are mixed."""
+    return name == "generate"
+
+
+def of_all_lengths(data: SplitData, batch: int, alike: bool = True) -> list[list[int]]:
+    """Up to LENGTHS batches of reports of like length, the longest first; or of mixed ones."""
+    order = sorted(range(len(data)), key=lambda i: data.lengths[i] if alike else 0, reverse=alike)
     whole = [order[i : i + batch] for i in range(0, max(1, len(order) - batch + 1), batch)]
     chosen = np.linspace(0, len(whole) - 1, min(LENGTHS, len(whole))).round().astype(int)
     return [whole[i] for i in chosen]
@@ -113,9 +118,10 @@ def batch_positions(model: MRGModel, data: SplitData, indices: Sequence[int]) ->
     return len(indices) * (frame + prompts + image + words)
 
 
-def mean_step_s(cost: StepCost, model: MRGModel, data: SplitData, batch: int) -> float:
-    """Seconds a batch, over the batches of the first epoch."""
-    epoch = schedule(data.lengths, batch, data.seed, 0, data.steps_per_epoch(batch), data.of_epoch)
+def mean_step_s(cost: StepCost, name: str, model: MRGModel, data: SplitData, batch: int) -> float:
+    """Seconds a batch of this stage, over the batches of the first epoch."""
+    lengths = data.lengths if alike(name) else [0] * len(data)
+    epoch = schedule(lengths, batch, data.seed, 0, data.steps_per_epoch(batch), data.of_epoch)
     return statistics.mean(cost.of(batch_positions(model, data, indices)) for _, indices in epoch)
 
 

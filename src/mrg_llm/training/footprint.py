@@ -64,6 +64,6 @@ def bank_bytes(bank: TextBank | None, pool: SplitData, studies: int) -> int:
         return 0
     times = studies / len(pool)
     tensors = [value for f in fields(bank) if isinstance(value := getattr(bank, f.name), Tensor)]
-    wide = {bank.present.data_ptr(), bank.words.data_ptr(), bank.claims.data_ptr(), bank.denials.data_ptr()}
+    wide = {table.data_ptr() for table in (bank.present, bank.words, bank.said, bank.claims, bank.denials)}
     grown = sum(t.nbytes * times * (times**0.5 if t.data_ptr() in wide else 1) for t in tensors)
     return round(grown - sum(t.nbytes for t in tensors))

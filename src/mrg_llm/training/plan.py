@@ -28,12 +28,12 @@ from mrg_llm.training.calibration import Clock, Told
 from mrg_llm.training.checkpoint import KEPT
 from mrg_llm.training.data import SplitData, TextBank, unique
 from mrg_llm.training.footprint import Footprint, rest_bytes, used_so_far
-from mrg_llm.training.loop import seed_everything, stage_steps, updates_per_epoch
 from mrg_llm.training.memory import remember_films, versions_that_fit
+from mrg_llm.training.opening import seed_everything
 from mrg_llm.training.precision import best_device, is_bf16, prepare_model
 from mrg_llm.training.preparation import evaluating, split_data
 from mrg_llm.training.publish import with_llm_hash
-from mrg_llm.training.stages import needs_texts, planned
+from mrg_llm.training.stages import needs_texts, planned, stage_steps, updates_per_epoch
 
 POOL = 48  # studies that are read and measured, beside a batch of the longest reports
 FILMS = 8  # looked at to see what telling strange pictures from films takes
@@ -96,7 +96,7 @@ def make_plan(
         StagePlan(
             name,
             stage_steps(train, settings, name),
-            settings.train.accumulate * measure.mean_step_s(cost, model, train, getattr(settings, name).batch),
+            settings.train.accumulate * measure.mean_step_s(cost, name, model, train, getattr(settings, name).batch),
         )
         for name, cost in costs.items()
     )
