@@ -36,7 +36,7 @@ from mrg_llm.studies.study import StudySet
 CLOCK = time.process_time
 SETTINGS = {
     "demo": ("demo", []),
-    "static": ("paper-static", ["generate.metric=loss", "generate.batch=4", "model.vision.side_px=112"]),
+    "static": ("task-wise", ["generate.metric=loss", "generate.batch=4", "model.vision.side_px=112"]),
     "two-views": (
         "iu-xray", ["align_global.epochs=0", "align_local.epochs=0"],
     ),
