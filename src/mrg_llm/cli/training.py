@@ -54,7 +54,7 @@ def train(
 
     console = Console(stderr=True)
     if dry_run:
-        from mrg_llm.training.plan import print_plan
+        from mrg_llm.training.plan_text import print_plan
 
         print_plan(chosen, studies, console)
         return
@@ -110,7 +110,8 @@ def check(run: Annotated[str, typer.Argument(help="a run folder, or starter")]) 
     from mrg_llm.errors import CheckpointError
 
     config, changed, data = runs.describe(introduced(run))
-    typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}")
+    stored = "" if config.language.quantize == "none" else f", held in {config.language.quantize}"
+    typer.echo(f"language model  {config.language.source} (frozen{stored}), width {config.language.width}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
     if data:
