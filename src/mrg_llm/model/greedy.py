@@ -128,7 +128,8 @@ class Writer:
         self.share(begun, rows)
 
     def slab(self, rows: Sequence[Row]) -> Slab:
-        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before)
+        int8 = self.settings.weights == "int8"
+        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before, int8)
 
     def places(self, rows: Sequence[Row]) -> int:
         return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
@@ -136,17 +137,14 @@ class Writer:
     def begin(self, slab: Slab, rows: Sequence[Row]) -> Tensor:
         slab.grow(self.places(rows))
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
-        with self.language.deep_prompts(added, rows[0].start):
-            hidden = slab.join(torch.stack([row.embeddings for row in rows]))
-        return self.language.logits(hidden)
+        return slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
 
     def step(self) -> None:
         """Every row reads its last token and writes the next."""
         begun = time.perf_counter()
         last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
         words = self.language.embed(last)
-        logits = [self.language.logits(slab.read(words)[:, -1]) for slab in self.slabs]
-        self.write(self.rows, self.guided(logits))
+        self.write(self.rows, self.guided([slab.read(words) for slab in self.slabs]))
         self.share(begun, self.rows)
 
     def guided(self, logits: Sequence[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from mrg_llm.errors import CheckpointError
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.configuration import LanguageConfig
 from mrg_llm.model.sources import load_pretrained, load_tokenizer
+
+if TYPE_CHECKING:
+    from mrg_llm.model.lean import Lean
 
 
 class FrozenLanguageModel(nn.Module):
@@ -29,6 +33,7 @@ class FrozenLanguageModel(nn.Module):
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
+        self.lean: dict[bool, Lean] = {}  # the same layers for writing (lean.py), in int8 or not
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
