@@ -1,9 +1,9 @@
 """How cost grows: with the batch, the report's length, the number of prompts and the number of studies.
 
-    python benchmarks/growth.py [--rounds 5] [--kinds training writing] [--threads 1] [--out FILE]
+    python benchmarks/growth.py [--rounds 3] [--kinds training writing] [--threads 1] [--out FILE]
 
 Default encoder and LLM, untrained, on drawn films; reports of a fixed length (for training they are cut to it, and
-writing cannot end before it). One thing varies, the others stay at batch 4, 24 tokens, 32 prompts. Processor seconds of
+writing cannot end before it). One thing varies, the others stay at batch 2, 24 tokens, 32 prompts. Processor seconds of
 a training step of stage 3 and of writing, both by the study, so that a flat line is a cost that grows in proportion.
 """
 
@@ -27,16 +27,16 @@ from mrg_llm.training.data import SplitData, on_device
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import make_stage
 
-BATCH, TOKENS, PROMPTS = 4, 24, 32
-VARIED: dict[str, Sequence[int]] = {"batch": (1, 4, 16), "tokens": (12, 24, 48, 96), "prompts": (4, 32, 96)}
-MANY = (4, 8, 16, 32)  # studies that are written for, BATCH at once
+BATCH, TOKENS, PROMPTS = 2, 24, 32
+VARIED: dict[str, Sequence[int]] = {"batch": (1, 2, 8), "tokens": (12, 24, 48), "prompts": (4, 32, 64)}
+MANY = (2, 4, 8)  # studies that are written for, BATCH at once
 NAMES = {"batch": "studies at once", "tokens": "tokens of a report", "prompts": "prompts"}
 
 Task = Callable[[], object]
 
 
 def main() -> None:
-    parser = options_of(__doc__)
+    parser = options_of(__doc__, rounds=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", choices=("training", "writing"), default=("training", "writing"))
     options = parser.parse_args()

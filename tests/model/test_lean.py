@@ -4,10 +4,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
+from mrg_llm.errors import SettingsError
+from mrg_llm.model import lean as lean_module
 from mrg_llm.model import matrices
+from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.lean import lean, serves
 from mrg_llm.model.slab import Slab, fits
+from mrg_llm.settings import DecodeSettings
+from tests.model.test_modeling import films
 
 SIZES = {
     "vocab_size": 60, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -35,9 +40,7 @@ def written(language: FrozenLanguageModel, with_lean: bool) -> list[torch.Tensor
     """Logits as rows of two lengths join with deep prompts, and read on together."""
     generator = torch.Generator().manual_seed(1)
     draw = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
-    slab = Slab(language, rows=3, places=20, words=(5, 7))
-    if not with_lean:
-        slab.lean = None
+    slab = Slab(language, rows=3, places=20, words=(5, 7), lean=lean(language) if with_lean else None)
     first = slab.join(draw(2, 6, 32), draw(2, 2, 3, 32), 2)
     second = slab.join(draw(1, 4, 32), draw(1, 2, 3, 32), 1)
     steps = [slab.read(draw(3, 1, 32)) for _ in range(3)]
@@ -67,3 +70,29 @@ def test_what_it_serves():
 def test_it_is_made_once():
     language = language_of(FAMILIES["llama"])
     assert lean(language) is lean(language)
+
+
+def test_int8_writes_for_rows_that_come_and_go(tiny_model, monkeypatch):
+    monkeypatch.setattr(lean_module, "joined", spied := Spy(lean_module.joined))
+    with torch.inference_mode():
+        seen = tiny_model.see(*films(B=5))
+        drafts = write_reports(tiny_model, seen, DecodeSettings(max_new_tokens=8, batch=2, weights="int8"))
+    assert len(drafts) == 5 and all(0 < d.tokens <= 8 for d in drafts)
+    assert set(spied.int8) == {True}  # and no second copy of the weights
+
+
+def test_int8_is_refused_where_it_cannot_be(tiny_model):
+    with pytest.raises(ValueError, match="greedy search"):
+        DecodeSettings(weights="int8", beams=3)
+    tiny_model.language.to(torch.bfloat16)
+    with torch.inference_mode(), pytest.raises(SettingsError, match="in float32 on an x86"):
+        write_reports(tiny_model, tiny_model.see(*films()), DecodeSettings(weights="int8"))
+
+
+class Spy:
+    def __init__(self, task):
+        self.task, self.int8 = task, []
+
+    def __call__(self, linears, int8):
+        self.int8.append(int8)
+        return self.task(linears, int8)

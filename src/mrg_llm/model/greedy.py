@@ -21,6 +21,7 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
 )
 
+from mrg_llm.model.lean import lean, serves
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
@@ -128,8 +129,8 @@ class Writer:
         self.share(begun, rows)
 
     def slab(self, rows: Sequence[Row]) -> Slab:
-        int8 = self.settings.weights == "int8"
-        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before, int8)
+        quick = lean(self.language, self.settings.weights == "int8") if serves(self.language) else None
+        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before, quick)
 
     def places(self, rows: Sequence[Row]) -> int:
         return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens

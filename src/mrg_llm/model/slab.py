@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.language import FrozenLanguageModel
-from mrg_llm.model.lean import lean, serves
+from mrg_llm.model.lean import Lean
 
 LIKE_LLAMA = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ROTARY = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles do not depend on how long the batch is
@@ -45,18 +45,17 @@ def fits(language: FrozenLanguageModel) -> bool:
 class Slab:
     """What transformers' layers take for a cache: `update` stores new keys and values and returns all there are.
 
-    block: (L, 2, R, G, T, E). lengths: tokens of each row."""
+    block: (L, 2, R, G, T, E). lengths: tokens of each row. lean: reads in place of transformers' layers."""
 
     def __init__(
-        self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...], int8: bool = False
+        self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...], lean: Lean | None = None
     ):
         config = language.model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         shape = (config.num_hidden_layers, 2, rows, config.num_key_value_heads, places, width)
-        self.language, self.words = language, len(words)
+        self.language, self.words, self.lean = language, len(words), lean
         self.block = torch.zeros(shape, dtype=language.dtype, device=language.model.device)
         self.lengths: list[int] = []
-        self.lean = lean(language, int8) if serves(language) else None
         if words:
             self.block[..., : self.words, :] = read_once(language, words)
 
@@ -136,7 +135,6 @@ def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
     key = (tuple(words), language.dtype, language.model.device)
     if key not in language.read:
         slab = Slab(language, 1, len(words), ())
-        slab.lean = None  # whatever the form of the weights, these are read once, as they were published
         slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
         language.read[key] = slab.block
     return language.read[key]
