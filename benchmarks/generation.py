@@ -130,7 +130,7 @@ def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> 
         settings = decode.model_copy(update={"beams": beams})
         return lambda: [d for films, words in seen for d in decoded(model, films, settings, words)]
 
-    warm_up(ours(single[:1]), ours(single[:1], weights="int8"))
+    warm_up(ours(single[:1]), ours(single[:1]), ours(single[:1], weights="int8"))  # packed with the second
     return {
         "mrg": ours(some, batch=batch), "mrg-default": ours(some), "mrg-int8": ours(some, weights="int8"),
         "greedy": theirs(some, 1), "beam-3": theirs(some, 3),

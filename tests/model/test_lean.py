@@ -5,8 +5,6 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from mrg_llm.errors import SettingsError
-from mrg_llm.model import lean as lean_module
-from mrg_llm.model import matrices
 from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.lean import lean, serves
@@ -36,11 +34,12 @@ def language_of(config) -> FrozenLanguageModel:
     return FrozenLanguageModel(model, None)
 
 
-def written(language: FrozenLanguageModel, with_lean: bool) -> list[torch.Tensor]:
+def written(language: FrozenLanguageModel, form: str | None) -> list[torch.Tensor]:
     """Logits as rows of two lengths join with deep prompts, and read on together."""
     generator = torch.Generator().manual_seed(1)
     draw = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
-    slab = Slab(language, rows=3, places=20, words=(5, 7), lean=lean(language) if with_lean else None)
+    slab = Slab(language, rows=3, places=20, words=(5, 7))
+    slab.lean = lean(language, form) if form else None
     first = slab.join(draw(2, 6, 32), draw(2, 2, 3, 32), 2)
     second = slab.join(draw(1, 4, 32), draw(1, 2, 3, 32), 1)
     steps = [slab.read(draw(3, 1, 32)) for _ in range(3)]
@@ -48,15 +47,13 @@ def written(language: FrozenLanguageModel, with_lean: bool) -> list[torch.Tensor
     return [first, second, *steps, slab.read(draw(2, 1, 32))]
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("form", ["plain", "packed"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_logits_are_those_of_transformers(family, packed, monkeypatch):
-    if not packed:
-        monkeypatch.setattr(matrices, "can_pack", lambda: False)
+def test_the_logits_are_those_of_transformers(family, form):
     language = language_of(FAMILIES[family])
     assert fits(language) and serves(language)
     with torch.inference_mode():
-        for ours, theirs in zip(written(language, True), written(language, False), strict=True):
+        for ours, theirs in zip(written(language, form), written(language, None), strict=True):
             assert torch.allclose(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
@@ -67,18 +64,23 @@ def test_what_it_serves():
     assert not serves(language_of(FAMILIES["llama"]).to(torch.bfloat16))
 
 
-def test_it_is_made_once():
-    language = language_of(FAMILIES["llama"])
-    assert lean(language) is lean(language)
+def test_it_is_packed_with_the_second_study_and_made_once(tiny_model):
+    with torch.inference_mode():
+        seen, settings = tiny_model.see(*films(B=2)), DecodeSettings(max_new_tokens=4)
+        one = tiny_model.see(*(part[:1] for part in films(B=2)))
+        first = write_reports(tiny_model, one, settings)
+        assert set(tiny_model.language.lean) == {"plain"}
+        assert write_reports(tiny_model, seen, settings)[:1] == first
+        assert set(tiny_model.language.lean) == {"plain", "packed"}
+    assert lean(tiny_model.language, "packed") is lean(tiny_model.language, "packed")
 
 
-def test_int8_writes_for_rows_that_come_and_go(tiny_model, monkeypatch):
-    monkeypatch.setattr(lean_module, "joined", spied := Spy(lean_module.joined))
+def test_int8_writes_for_rows_that_come_and_go(tiny_model):
     with torch.inference_mode():
         seen = tiny_model.see(*films(B=5))
         drafts = write_reports(tiny_model, seen, DecodeSettings(max_new_tokens=8, batch=2, weights="int8"))
     assert len(drafts) == 5 and all(0 < d.tokens <= 8 for d in drafts)
-    assert set(spied.int8) == {True}  # and no second copy of the weights
+    assert set(tiny_model.language.lean) == {"int8"}  # and no other copy of the weights
 
 
 def test_int8_is_refused_where_it_cannot_be(tiny_model):
@@ -87,12 +89,3 @@ def test_int8_is_refused_where_it_cannot_be(tiny_model):
     tiny_model.language.to(torch.bfloat16)
     with torch.inference_mode(), pytest.raises(SettingsError, match="in float32 on an x86"):
         write_reports(tiny_model, tiny_model.see(*films()), DecodeSettings(weights="int8"))
-
-
-class Spy:
-    def __init__(self, task):
-        self.task, self.int8 = task, []
-
-    def __call__(self, linears, int8):
-        self.int8.append(int8)
-        return self.task(linears, int8)

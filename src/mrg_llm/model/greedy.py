@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from mrg_llm.model.lean import lean, serves
+from mrg_llm.model.matrices import Form
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
@@ -121,6 +122,7 @@ class Writer:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
         kinds = [rows] if rows[0].unseen is None else [rows, [row.unseen for row in rows if row.unseen]]
+        self.language.begun += len(rows)
         if not self.slabs:
             self.slabs = [self.slab(kind) for kind in kinds]
         logits = [self.begin(slab, kind) for slab, kind in zip(self.slabs, kinds, strict=True)]
@@ -129,14 +131,18 @@ class Writer:
         self.share(begun, rows)
 
     def slab(self, rows: Sequence[Row]) -> Slab:
-        quick = lean(self.language, self.settings.weights == "int8") if serves(self.language) else None
-        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before, quick)
+        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before)
+
+    def form(self) -> Form:
+        """Of the weights: a single study is written before packing them would have paid."""
+        return "int8" if self.settings.weights == "int8" else "packed" if self.language.begun > 1 else "plain"
 
     def places(self, rows: Sequence[Row]) -> int:
         return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
 
     def begin(self, slab: Slab, rows: Sequence[Row]) -> Tensor:
         slab.grow(self.places(rows))
+        slab.lean = lean(self.language, self.form()) if serves(self.language) else None
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
         return slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
 

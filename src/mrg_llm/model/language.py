@@ -20,6 +20,7 @@ from mrg_llm.model.sources import load_pretrained, load_tokenizer
 
 if TYPE_CHECKING:
     from mrg_llm.model.lean import Lean
+    from mrg_llm.model.matrices import Form
 
 
 class FrozenLanguageModel(nn.Module):
@@ -33,7 +34,8 @@ class FrozenLanguageModel(nn.Module):
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
-        self.lean: dict[bool, Lean] = {}  # the same layers for writing (lean.py), in int8 or not
+        self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
+        self.begun = 0  # studies that it began to write
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mrg_llm.model.language import FrozenLanguageModel
-from mrg_llm.model.matrices import Matrix, matrix
+from mrg_llm.model.matrices import Form, Matrix, matrix
 
 
 def serves(language: FrozenLanguageModel) -> bool:
@@ -29,11 +29,11 @@ def serves(language: FrozenLanguageModel) -> bool:
     return language.dtype == torch.float32 and language.model.device.type == "cpu" and all(plain)
 
 
-def lean(language: FrozenLanguageModel, int8: bool = False) -> Lean:
+def lean(language: FrozenLanguageModel, form: Form) -> Lean:
     """Made once a language model, whose weights never change."""
-    if int8 not in language.lean:
-        language.lean[int8] = Lean(language, int8)
-    return language.lean[int8]
+    if form not in language.lean:
+        language.lean[form] = Lean(language, form)
+    return language.lean[form]
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Layer:
 
 
 class Lean:
-    def __init__(self, language: FrozenLanguageModel, int8: bool):
+    def __init__(self, language: FrozenLanguageModel, form: Form):
         base = language.model.base_model
         attention = base.layers[0].self_attn
         self.E, self.scale = attention.head_dim, attention.scaling
         self.G = language.model.config.num_key_value_heads
         self.H = attention.q_proj.out_features // self.E
         self.rotary, self.norm = base.rotary_emb, base.norm
-        self.layers = [made(layer, int8) for layer in base.layers[: language.model.config.num_hidden_layers]]
-        self.head = joined([language.model.get_output_embeddings()], int8)
+        self.layers = [made(layer, form) for layer in base.layers[: language.model.config.num_hidden_layers]]
+        self.head = matrix([language.model.get_output_embeddings()], form)
 
     def logits(self, hidden_RD: Tensor) -> Tensor:
         """(R, D) -> (R, vocabulary)."""
@@ -126,20 +126,15 @@ class Lean:
         return torch.zeros(seen.shape).masked_fill(~seen, -torch.inf).repeat(1, self.H // self.G, 1).unsqueeze(1)
 
 
-def made(layer: nn.Module, int8: bool) -> Layer:
+def made(layer: nn.Module, form: Form) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     return Layer(
         layer.input_layernorm,
-        joined([attention.q_proj, attention.k_proj, attention.v_proj], int8),
+        matrix([attention.q_proj, attention.k_proj, attention.v_proj], form),
         (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None,
-        joined([attention.o_proj], int8),
+        matrix([attention.o_proj], form),
         layer.post_attention_layernorm,
-        joined([mlp.gate_proj, mlp.up_proj], int8),
+        matrix([mlp.gate_proj, mlp.up_proj], form),
         mlp.act_fn,
-        joined([mlp.down_proj], int8),
+        matrix([mlp.down_proj], form),
     )
-
-
-def joined(linears: list[nn.Linear], int8: bool) -> Matrix:
-    biases = [linear.bias for linear in linears if linear.bias is not None]
-    return matrix(torch.cat([linear.weight for linear in linears]), torch.cat(biases) if biases else None, int8)

@@ -1,32 +1,42 @@
-"""A frozen weight matrix in the form in which a processor reads it quickest: x -> x W^T + b for float32 rows.
+"""Frozen weight matrices in the form in which a processor reads them quickest: x -> x W^T + b for float32 rows.
 
-Writing a token waits for the weights to come out of memory, so half the bytes are half the time. What was published in
-bfloat16 or float16 fits a half of the bytes without loss: it is widened again on its way into the sum, and the sums are
-of the same float32 products. int8 takes a quarter, and rounds.
+    plain     as they are
+    packed    two bytes a weight where that loses nothing, which it does not where bfloat16 or float16 was published: it
+              is widened again on its way into the sum, so the products are the same float32 products. Writing a token
+              waits for the weights to come out of memory: half the bytes are half the time. Packing takes a second
+    int8      one byte a weight, rounded with a scale an output; inputs are rounded to 7 bits at every use, with one
+              scale for all rows
 Legend: N rows, I inputs, O outputs.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+Form = Literal["plain", "packed", "int8"]
 Matrix = Callable[[Tensor], Tensor]  # (N, I) -> (N, O)
 
 AT_ONCE = 2048  # outputs of a packed part: packing walks down the columns, and more of them do not fit the caches
 
 
-def matrix(weight_OI: Tensor, bias_O: Tensor | None, int8: bool = False) -> Matrix:
-    """The quickest form that loses nothing, or int8 (of each output's own scale; inputs are rounded to 7 bits at every
-    use, with one scale for all rows)."""
-    if int8:
-        return rounded(weight_OI, bias_O)
-    if can_pack() and torch.equal(weight_OI.half().float(), weight_OI):
-        return halved(weight_OI, bias_O)
-    return lambda x_NI: torch.nn.functional.linear(x_NI, weight_OI, bias_O)
+def matrix(linears: Sequence[nn.Linear], form: Form) -> Matrix:
+    """These matrices of the same inputs as one, their outputs side by side."""
+    if form != "plain" and can_pack():
+        weight_OI = torch.cat([linear.weight for linear in linears])
+        biases = [linear.bias for linear in linears if linear.bias is not None]
+        bias_O = torch.cat(biases) if biases else None
+        if form == "int8":
+            return rounded(weight_OI, bias_O)
+        if torch.equal(weight_OI.half().float(), weight_OI):
+            return halved(weight_OI, bias_O)
+    if len(linears) == 1:
+        return linears[0]
+    return lambda x_NI: torch.cat([linear(x_NI) for linear in linears], dim=-1)
 
 
 def can_pack() -> bool:

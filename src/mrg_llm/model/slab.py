@@ -45,15 +45,14 @@ def fits(language: FrozenLanguageModel) -> bool:
 class Slab:
     """What transformers' layers take for a cache: `update` stores new keys and values and returns all there are.
 
-    block: (L, 2, R, G, T, E). lengths: tokens of each row. lean: reads in place of transformers' layers."""
+    block: (L, 2, R, G, T, E). lengths: tokens of each row. lean: what reads in place of transformers' layers."""
 
-    def __init__(
-        self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...], lean: Lean | None = None
-    ):
+    def __init__(self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...]):
         config = language.model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         shape = (config.num_hidden_layers, 2, rows, config.num_key_value_heads, places, width)
-        self.language, self.words, self.lean = language, len(words), lean
+        self.language, self.words = language, len(words)
+        self.lean: Lean | None = None
         self.block = torch.zeros(shape, dtype=language.dtype, device=language.model.device)
         self.lengths: list[int] = []
         if words:
