@@ -37,6 +37,10 @@ class DataSettings(Table):
         0.2, ge=0, le=1, description="share of training studies whose context (model.language.context) is hidden, so "
         "that the model also writes without it"
     )  # fmt: skip
+    normal_share: float = Field(
+        1.0, gt=0, le=1, description="share of the training studies without a finding that an epoch sees, different "
+        "ones each time; most reports are normal, and a model that sees few others learns not to look"
+    )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
     familiar_films: int = Field(
         1000, ge=0, description="training films that tell a chest film from another picture, for which 'mrg report' "

@@ -162,10 +162,10 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(tiny_settings, tiny_studie
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    def full(path, data):
+    def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "write_flushed", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ResourceError, match=r"disk of .* is full"):
         checkpoints.write_folder(tmp_path / "step-1", {"a": b"1"})
     assert list(tmp_path.iterdir()) == []

@@ -57,7 +57,8 @@ class MRGModel(nn.Module):
         self.frame = make_frame(language.tokenizer, config.language)
         customizes = config.prompts.variant in CUSTOMIZED
         # Before the promptbook: its random start must not depend on the variant, for variants differ in nothing else.
-        self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes)
+        trunk = config.prompts.width * (config.prompts.prompts if config.prompts.variant == "prompt-wise" else 1)
+        self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes, trunk)
         self.promptbook = None
         if config.prompts.variant != "none":
             start = first_prompts(language, self.frame, config.prompts.prompts)
