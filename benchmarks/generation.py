@@ -13,7 +13,7 @@
 Every round takes its own slice of the studies (590 in 5 rounds: 118 each), in which all systems write the same reports
 in an order that is the round's own; what is seen in the films is computed once, before. Seconds are the processor's, in
 float32. With `--state` every round is kept as it ends, and a run that was stopped goes on behind it; `--only N` stops
-after N rounds. Every greedy text is compared with generate's. Floors: the weights read once a step at the measured
+after N more rounds. Every greedy text is compared with generate's. Floors: the weights read once a step at the measured
 bandwidth, in two bytes each as bfloat16 was published, or the matrix products at the measured rate, whichever is
 longer; and the prompts' matrix products.
 Without a run the default models are built untrained, and every report has the longest allowed length.
@@ -69,10 +69,9 @@ def main() -> None:
             done.append(one_round(reporter, part, number, options))
             if options.state:
                 options.state.write_text(json.dumps(done))
-        if len(done) == options.rounds:
-            found = concluded(done, reporter, options)
-            write(options.out, found)
-            show(found)
+        found = concluded(done, reporter, options)
+        write(options.out, found)
+        show(found)
 
 
 def subject(options: argparse.Namespace, folder: Path) -> tuple[Reporter, list[Study]]:
@@ -182,7 +181,7 @@ def concluded(done: Sequence[Mapping[str, Any]], reporter: Reporter, options: ar
             for other in others
             if name in seconds and other in seconds
         },
-        notes=[],
+        notes=[] if len(done) == options.rounds else [f"{len(done)} of {options.rounds} rounds were run"],
     )
 
 
