@@ -5,7 +5,6 @@
 
     mrg             our greedy search, `--batch` studies at once, others join as some end
     mrg-default     the same with the run's own number at once
-    mrg-int8        mrg-default with the LLM's weights in int8 (other texts)
     greedy          generate, greedy, in batches of `--batch`
     beam-3          generate, beam search with 3 beams, in batches of `--batch` (other texts)
     mrg-1, greedy-1 one study at a time, the first `--ones` of each slice
@@ -129,9 +128,9 @@ def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> 
         settings = decode.model_copy(update={"beams": beams})
         return lambda: [d for films, words in seen for d in decoded(model, films, settings, words)]
 
-    warm_up(ours(single[:1]), ours(single[:1]), ours(single[:1], weights="int8"))  # packed with the second
+    warm_up(ours(single[:1]), ours(single[:1]))  # weights are packed with the second
     return {
-        "mrg": ours(some, batch=batch), "mrg-default": ours(some), "mrg-int8": ours(some, weights="int8"),
+        "mrg": ours(some, batch=batch), "mrg-default": ours(some),
         "greedy": theirs(some, 1), "beam-3": theirs(some, 3),
         "mrg-1": ours(single, batch=1), "greedy-1": theirs(single, 1),
     }  # fmt: skip
@@ -163,8 +162,7 @@ def concluded(done: Sequence[Mapping[str, Any]], reporter: Reporter, options: ar
         )
         for name, rounds in seconds.items()
     }
-    against = {"mrg": ("greedy", "beam-3"), "mrg-default": ("greedy", "beam-3"), "mrg-int8": ("mrg-default",),
-               "mrg-1": ("greedy-1",)}  # fmt: skip
+    against = {"mrg": ("greedy", "beam-3"), "mrg-default": ("greedy", "beam-3"), "mrg-1": ("greedy-1",)}
     sizes = {"mrg": options.batch, "mrg-default": reporter.decode.batch, "mrg-1": 1}
     return result(
         "generation",

@@ -10,6 +10,7 @@ Legend: R rows, S new tokens of a row, D width, H heads, G key-value heads, E he
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +21,9 @@ from mrg_llm.model.matrices import Form, Matrix, matrix
 
 def serves(language: FrozenLanguageModel) -> bool:
     """Whether this LLM of the LLaMA family (slab.fits) can be read here: float32 on a processor, plain matrices."""
-    plain = (
-        type(module) is nn.Linear
-        for layer in language.decoder_layers()
-        for name, module in layer.named_modules()
-        if name.endswith("_proj")
-    )
+    named = (item for layer in language.decoder_layers() for item in layer.named_modules())
+    matrices = [language.model.get_output_embeddings(), *(module for name, module in named if name.endswith("_proj"))]
+    plain = (type(module) is nn.Linear for module in matrices)
     return language.dtype == torch.float32 and language.model.device.type == "cpu" and all(plain)
 
 
@@ -126,7 +124,7 @@ class Lean:
         return torch.zeros(seen.shape).masked_fill(~seen, -torch.inf).repeat(1, self.H // self.G, 1).unsqueeze(1)
 
 
-def made(layer: nn.Module, form: Form) -> Layer:
+def made(layer: Any, form: Form) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     return Layer(
         layer.input_layernorm,
