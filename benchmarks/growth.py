@@ -101,7 +101,8 @@ class Subject:
         with torch.inference_mode():
             places = list(range(count or self.batch))
             batches = [data.make(0, places[i : i + self.batch]) for i in range(0, len(places), self.batch)]
-            looks = [(batch.look(self.model), batch.context) for batch in batches]
+            tensors = [on_device(batch, "cpu") for batch in batches]
+            looks = [(batch.look(self.model), batch.context) for batch in tensors]
 
         def task() -> None:
             self.model.eval().language.use_matmul_attention(False)

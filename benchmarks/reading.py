@@ -176,7 +176,7 @@ def section(ways: dict[str, Way], rounds: int) -> dict[str, Any]:
                 films += ways[name]()
             if number >= 0:
                 found[name].append(1000 * (spent() - begun) / films)
-    ratios = {f"pillow / {name}": times(found["pillow"], values) for name, values in found.items() if name != "pillow"}
+    ratios = {f"{name} / pillow": times(values, found["pillow"]) for name, values in found.items() if name != "pillow"}
     return {"systems": {name: summary(values) for name, values in found.items()}, "ratios": ratios}
 
 

@@ -1,7 +1,7 @@
 """int8 weights of the LLM while it writes (decode.weights = int8): how much quicker, and what it costs.
 
     python benchmarks/rounding.py --run RUN --data KIND:ROOT [--split val] [--studies 48] [--rounds 5] [--sizes 1 8 48]
-                                  [--ones 3] [--out FILE]
+                                  [--ones 3] [--threads 1] [--out FILE]
 
 Full weights and int8 take turns, at several numbers of studies at once (one at a time for the first `--ones` alone).
 Scores are of the texts written with the last number, against the reports.
@@ -45,17 +45,19 @@ def main() -> None:
     texts: dict[str, list[str]] = {}
     with torch.inference_mode():
         reporter = runs.load(options.run, device="cpu")
+        for form in FORMS:  # packing is no part of a round
+            writing(reporter, studies[:2], 2, form, texts)()
         for size in options.sizes:
             part = studies[: options.ones] if size == 1 else studies
             ways = {form: writing(reporter, part, size, form, texts) for form in FORMS}
-            seconds = alternated(ways, options.rounds)
+            seconds = alternated(ways, options.rounds, warm=False)
             sections[f"{size} at once"] = {
                 "per": f"{len(part)} reports",
                 "systems": {form: summary([s / len(part) for s in rounds]) for form, rounds in seconds.items()},
-                "ratios": {"full / int8": times(seconds["full"], seconds["int8"])},
+                "ratios": {"int8 / full": times(seconds["int8"], seconds["full"])},
             }
-            for form, worth in scores(texts, part).items():
-                sections[f"{size} at once"]["systems"][form] |= worth
+        for form, worth in scores(texts, part).items():
+            sections[f"{size} at once"]["systems"][form] |= worth
     found = result("rounding", unit="processor seconds a report", sections=sections)
     write(options.out, found)
     for name, section in sections.items():

@@ -69,8 +69,11 @@ def stepping(language: FrozenLanguageModel, name: str, rows: int, positions: int
     slab = Slab(language, rows, positions + steps, ())
     slab.lean = None if name == "transformers" else lean(language, name.split()[1])  # type: ignore[arg-type]
     drawn = torch.randn(1, positions, language.width, generator=torch.Generator().manual_seed(0)) * 0.1
-    for row in range(rows):
-        slab.join(drawn[:, row % 3 :])  # of three lengths, as prompts with one or two films and contexts have
+    for row in range(min(rows, 3)):
+        slab.join(drawn[:, row:])  # of three lengths, as prompts with one or two films and contexts have
+    for row in range(3, rows):
+        slab.block[:, :, row] = slab.block[:, :, row % 3]
+        slab.lengths.append(slab.lengths[row % 3])
     lengths, tokens = list(slab.lengths), drawn[:, :1].expand(rows, -1, -1)
 
     def task() -> None:
