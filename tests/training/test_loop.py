@@ -181,3 +181,19 @@ def test_accumulated_batches_weigh_every_token_alike(tiny_values, tiny_studies, 
     first, second = train(one, tiny_studies, tmp_path / "one"), train(two, tiny_studies, tmp_path / "two")
     weights = [load_file(r / "model.safetensors")["projection.map.weight"] for r in (first, second)]
     assert torch.allclose(*weights, atol=2e-4)
+
+
+def test_a_run_starts_from_another_with_the_same_encoder_frozen_or_not(tiny_values, tiny_studies, tmp_path):
+    tiny_values["model"]["vision"]["trained_layers"] = 0
+    aligned = changed(tiny_values, generate={"epochs": 0})
+    start = train(aligned, tiny_studies, tmp_path / "aligned")
+    settings = changed(tiny_values, align_global={"epochs": 0}, align_local={"epochs": 0})
+    begun = train(settings, tiny_studies, tmp_path / "begun", start_from=start)
+    fresh = train(settings, tiny_studies, tmp_path / "fresh")
+    assert losses(begun).keys() == losses(fresh).keys()
+    assert losses(begun) != losses(fresh)
+    tiny_values["model"]["vision"]["layers"] = 1
+    other = changed(tiny_values, align_global={"epochs": 0}, align_local={"epochs": 0})
+    with pytest.raises(CheckpointError, match="another encoder"):
+        train(other, tiny_studies, tmp_path / "other", start_from=start)
+    assert not (tmp_path / "other" / "journal.jsonl").exists()
