@@ -12,9 +12,9 @@
 Every round takes its own slice of the studies (590 in 5 rounds: 118 each), in which all systems write the same reports
 in an order that is the round's own; what is seen in the films is computed once, before. Seconds are the processor's, in
 float32. With `--state` every round is kept as it ends, and a run that was stopped goes on behind it; `--only N` stops
-after N more rounds. Every greedy text is compared with generate's. Floors: the weights read once a step at the measured
-bandwidth, in two bytes each as bfloat16 was published, or the matrix products at the measured rate, whichever is
-longer; and the prompts' matrix products.
+after N more rounds (0: concludes from what there is). Every greedy text is compared with generate's. Floors: the
+weights read once a step at the measured bandwidth, in two bytes each as bfloat16 was published, or the matrix products
+at the measured rate, whichever is longer; and the prompts' matrix products.
 Without a run the default models are built untrained, and every report has the longest allowed length.
 """
 
@@ -63,7 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         reporter, studies = subject(options, Path(folder))
         done = json.loads(options.state.read_text()) if options.state and options.state.is_file() else []
-        for number in range(len(done), min(options.rounds, len(done) + (options.only or options.rounds))):
+        most = options.rounds if options.only is None else options.only
+        for number in range(len(done), min(options.rounds, len(done) + most)):
             part = studies[number * len(studies) // options.rounds : (number + 1) * len(studies) // options.rounds]
             done.append(one_round(reporter, part, number, options))
             if options.state:
