@@ -29,8 +29,9 @@ class FrozenLanguageModel(nn.Module):
     Gradients still flow through it to the embeddings it is given.
     """
 
-    def __init__(self, model, tokenizer):
+    def __init__(self, model, tokenizer, config: LanguageConfig | None = None):
         super().__init__()
+        self.config = config  # where it was loaded from
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
@@ -40,13 +41,13 @@ class FrozenLanguageModel(nn.Module):
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
         """Raises ModelSourceError where it cannot be had, CheckpointError where its width is not the expected one."""
-        model = load_pretrained(config.source, "language", config.revision, dtype)
+        model = load_pretrained(config.source, "language", config.revision, dtype, config.quantize)
         if config.width is not None and model.config.hidden_size != config.width:
             raise CheckpointError(
                 f"this checkpoint was trained for a language model of width {config.width}, but {config.source} has "
                 f"width {model.config.hidden_size}; load it with the model it was trained for"
             )
-        return cls(model, load_tokenizer(config.source, config.revision))
+        return cls(model, load_tokenizer(config.source, config.revision), config)
 
     def train(self, mode: bool = True) -> FrozenLanguageModel:
         """Training mode would switch on dropout in a model that does not learn: it stays in evaluation mode."""
@@ -164,10 +165,13 @@ class FrozenLanguageModel(nn.Module):
         self.model.set_attn_implementation(MATMUL if on else "sdpa")
 
     def weights_sha256(self) -> str:
-        """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
+        """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory.
+        Quantized weights have lost what is hashed: the published ones are read once more, on the CPU."""
+        digest, model = hashlib.sha256(), self.model
+        if self.config is not None and self.config.quantize != "none":
+            model = load_pretrained(self.config.source, "language", self.config.revision, torch.bfloat16)
+        for name, tensor in sorted(model.state_dict().items()):
             digest.update(name.encode())
             bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
-            digest.update(bits.numpy().tobytes())
+            digest.update(bits.numpy())
         return digest.hexdigest()
