@@ -18,6 +18,8 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     sections = result.get("sections", {})
     parts = {"": result} if "systems" in result else {}
     parts |= {name: {**result, **part} for name, part in sections.items() if "systems" in part}
+    if not parts:
+        return
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(parts), 1, figsize=(7, 2.2 * len(parts)), layout="constrained", squeeze=False)
         for axis, (name, part) in zip(axes[:, 0], parts.items(), strict=True):
