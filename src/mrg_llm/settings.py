@@ -140,11 +140,18 @@ class DecodeSettings(Table):
     temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
     seed: int = Field(0, ge=0, description="of the samples")
     batch: int = Field(16, ge=1, description="studies decoded together")
+    weights: Literal["full", "int8"] = Field(
+        "full", description="of the LLM while it writes: as published, or rounded to int8, quicker on a processor, but "
+        "with other texts (docs/performance.md); greedy search only"
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_search(self) -> DecodeSettings:
-        if self.guidance and (self.beams > 1 or self.samples):
+        searched = self.beams > 1 or self.samples
+        if self.guidance and searched:
             raise ValueError("guidance is for greedy search; give it with beams = 1 and samples = 0")
+        if self.weights == "int8" and searched:
+            raise ValueError("weights = int8 is for greedy search; give it with beams = 1 and samples = 0")
         return self
 
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,10 @@ from mrg_llm.errors import CheckpointError
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.configuration import LanguageConfig
 from mrg_llm.model.sources import load_pretrained, load_tokenizer
+
+if TYPE_CHECKING:
+    from mrg_llm.model.lean import Lean
+    from mrg_llm.model.matrices import Form
 
 
 class FrozenLanguageModel(nn.Module):
@@ -32,6 +37,8 @@ class FrozenLanguageModel(nn.Module):
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
+        self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
+        self.begun = 0  # studies that it began to write
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
