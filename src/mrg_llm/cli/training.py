@@ -110,7 +110,9 @@ def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     from mrg_llm.errors import CheckpointError
 
     config, changed, data = runs.describe(run)
-    typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}")
+    rank = config.language.lora_rank
+    adapters = f", LoRA adapters of rank {rank}" if rank else ""
+    typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}{adapters}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
     if data:

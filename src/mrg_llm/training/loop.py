@@ -39,6 +39,7 @@ from mrg_llm.training.journal import Journal, TrainingBar, versions
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
+from mrg_llm.training.spent import Meter
 from mrg_llm.training.stages import Stage, make_stage, planned
 from mrg_llm.training.validation import finding_auc, prompt_statistics, report_losses, retrieval, written_reports
 
@@ -56,6 +57,7 @@ class Run:
     bar: TrainingBar
     position: Position
     stop: threading.Event
+    meter: Meter
 
     @property
     def train(self) -> SplitData:
@@ -90,6 +92,7 @@ def train(
     if unread := run.prepared.unread:
         run.bar.say(f"studies left out, because none of their films can be read: {len(unread)} ({named(unread)})")
     run.accelerator.end_training()
+    run.journal.write(step=run.position.step, **run.meter.entry())
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
     return out
@@ -259,6 +262,7 @@ def out_of_patience(run: Run) -> bool:
 
 def checkpoint(run: Run, stage: Stage, optimizer) -> None:
     run.accelerator.wait_for_everyone()
+    run.journal.write(step=run.position.step, **run.meter.entry())
     if run.accelerator.is_main_process:
         names = {p: n for n, p in stage_parameters(stage, run.settings.train).items()}
         save_checkpoint(run.out, run.position, run.model.trained_state(), optimizer_tensors(optimizer, names))
@@ -321,7 +325,8 @@ def open_run(settings, studies, out, resume, start_from, console, sharing=None) 
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console if main else None)
     stop = threading.Event()
-    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop), optimizer_state
+    meter = Meter(accelerator.device.type)
+    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop, meter), optimizer_state
 
 
 def named(ids: Sequence[str]) -> str:

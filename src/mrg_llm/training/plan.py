@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from mrg_llm.training.memory import remember_films
 from mrg_llm.training.optimizer import make_optimizer
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import split_data
+from mrg_llm.training.spent import peak_memory
 from mrg_llm.training.stages import make_stage, needs_texts, planned
 
 SAMPLE = 64  # studies whose texts are embedded for the measurement
@@ -103,13 +102,6 @@ def measured_step(name: str, model: MRGModel, settings: Settings, data: SplitDat
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - started)
     return settings.train.accumulate * sum(seconds[1:]) / (len(seconds) - 1)
-
-
-def peak_memory(device: str) -> int:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def print_plan(settings: Settings, studies: StudySet, console: Console) -> None:
