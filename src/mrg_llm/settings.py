@@ -166,6 +166,13 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
     return validated(values)
 
 
+def only(settings: Settings, *stages: str) -> Settings:
+    """The same settings with the other stages left out."""
+    left_out = {"align_global", "align_local", "generate"} - set(stages)
+    changed = {name: getattr(settings, name).model_copy(update={"epochs": 0.0}) for name in left_out}
+    return settings.model_copy(update=changed)
+
+
 def changed_decoding(decode: DecodeSettings, changes: Sequence[str]) -> DecodeSettings:
     """Decoding settings with `key=value` changes on top ("beams=3" or "decode.beams=3")."""
     return changed(Settings(decode=decode), "decode", changes).decode

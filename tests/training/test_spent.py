@@ -24,7 +24,7 @@ def test_a_run_that_was_stopped_adds_up_its_parts(tiny_settings, tiny_studies, t
     run = train(tiny_settings, tiny_studies, tmp_path / "run", resume=True)
     whole, last = spent_in(run / "journal.jsonl"), [e for e in lines(run) if e.get("event") == "spent"][-1]
     assert lines(run)[-1]["event"] == "end"
-    assert 0 < first.process_s and first.memory_bytes > 50e6
+    assert first.process_s > 0 and first.memory_bytes > 50e6
     assert whole.process_s == pytest.approx(first.process_s + last["process_s"])
     assert whole.wall_s == pytest.approx(first.wall_s + last["wall_s"])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -202,6 +202,12 @@ class MRGModel(nn.Module):
             raise CheckpointError(f"{folder / WEIGHTS_FILE} is missing or damaged; run 'mrg check {folder}'") from error
         model.load_trained_state(state, str(folder))
         return model.eval()
+
+
+def with_prompts_of(seen: Seen, other: Seen) -> Seen:
+    """What was seen of some studies, with the customized prompts of others: the control that tells whether they are
+    used."""
+    return replace(seen, prompts=other.prompts, trunk=other.trunk)
 
 
 def read_config(folder: Path) -> MRGConfig:

@@ -35,6 +35,7 @@ from mrg_llm.training.checkpoint import (
     save_checkpoint,
 )  # fmt: skip
 from mrg_llm.training.data import SplitData, on_device
+from mrg_llm.training.journal import FILE as JOURNAL
 from mrg_llm.training.journal import Journal, TrainingBar, versions
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
 from mrg_llm.training.precision import is_bf16, prepare_model
@@ -321,7 +322,7 @@ def open_run(settings, studies, out, resume, start_from, console, sharing=None) 
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
         "step": position.step, "unreadable": prepared.unread,
     }  # fmt: skip
-    journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None, not main)
+    journal = Journal(out / JOURNAL, header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console if main else None)
     stop = threading.Event()

@@ -38,7 +38,8 @@ def peak_rate(name: str, stage: StageSettings, train: TrainSettings) -> float:
 
 
 def stage_parameters(stage: Stage, train: TrainSettings) -> dict[str, nn.Parameter]:
-    """Name -> parameter of what this stage trains. Sets requires_grad for the stage; of the LLM only adapters can be in it."""
+    """Name -> parameter of what this stage trains. Sets requires_grad for the stage. Of the LLM only
+    adapters can be in it."""
     learned = stage.model.learned_names
     chosen = {}
     trains_encoder = peak_rate("vision.", stage.settings, train) > 0

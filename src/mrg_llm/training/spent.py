@@ -6,7 +6,6 @@ and films read before). What a killed run did after its last checkpoint has to b
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -14,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+
+from mrg_llm.training.journal import entries
 
 EVENT = "spent"
 
@@ -49,8 +50,7 @@ class Meter:
 def spent_in(journal: Path) -> Spent:
     """What a run spent in all its parts, each time it was taken up."""
     total, part = Spent(), Spent()
-    for line in journal.read_text().splitlines():
-        entry = json.loads(line)
+    for entry in entries(journal):
         if entry.get("event") == EVENT:
             part = Spent(entry["wall_s"], entry["process_s"], entry["memory_bytes"])
         elif entry.get("event") == "resume":
