@@ -51,7 +51,7 @@ QUIET = Console(quiet=True)
 @pytest.fixture
 def preset(tiny_values, tmp_path):
     """The tiny settings as a TOML file."""
-    tiny_values["generate"] = {"epochs": 0.5, "batch": 4, "metric": "loss", "finding_weight": 2.0}
+    tiny_values["generate"] = {"epochs": 1, "batch": 4, "metric": "loss", "finding_weight": 2.0}
     tiny_values["align_local"]["epochs"] = tiny_values["align_global"]["epochs"] = 0.5
     path = tmp_path / "preset.toml"
     path.write_text("".join(table(name, values) for name, values in tiny_values.items()))

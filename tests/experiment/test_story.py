@@ -82,7 +82,7 @@ def test_arms_and_seeds_that_were_asked_for(run, trainings, tmp_path):
 
 
 def test_stopped_and_taken_up(run, trainings, tmp_path, monkeypatch):
-    asked = iter([False, False, False, True])
+    asked = iter([False, False, True])
     with monkeypatch.context() as patch:
         patch.setattr(loop, "asked_to_stop", lambda run: next(asked))
         with pytest.raises(StoppedError, match="the same command goes on"):

@@ -138,7 +138,8 @@ def write_cell(cell: Cell, split: str, studies: Sequence[Study], console: Consol
     cell.folder.mkdir(parents=True, exist_ok=True)
     if cell.reports(split) in missing:
         with counting_bar(f"{cell.name}: writing", len(studies), console) as advance:
-            runs.generate(*shown(cell.arm, reporter, studies), cell.reports(split), advance)
+            how = {"sections": settings.data.sections, "split_by": runs.describe(cell.run)[2].get("split_by")}
+            runs.generate(*shown(cell.arm, reporter, studies), cell.reports(split), advance, how)
     if cell.nats(split) in missing and not cell.arm.of:
         with counting_bar(f"{cell.name}: reading", len(studies), console) as advance:
             write_nats(cell.nats(split), reporter, settings, studies, advance)

@@ -124,9 +124,9 @@ def differs(found: dict[str, Any], scored: dict[str, Any], name: str, group: str
 def tests_table(found: dict[str, Any], scored: dict[str, Any]) -> str:
     lead, rows = found["protocols"][0], []
     for test in scored["tests"]:
-        for group, found_here in test.items():
+        for group, compared in test.items():
             if group in ("nats", "clinical", "findings", lead):
-                for name, d in differences.items():
+                for name, d in compared.items():
                     if name in TESTED:
                         rows.append([
                             f"`{test['arm']}` - `{test['against']}`", metric(name, group),
