@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mrg_llm.errors import InputError, MRGError
-from mrg_llm.experiment.compare import read
+from mrg_llm.experiment import read_results
 from mrg_llm.experiment.plots import write_plots
 from mrg_llm.experiment.tables import written
 from mrg_llm.training.checkpoint import write_file
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="a Markdown page with the two marks")
     parser.add_argument("--store", type=Path, help="a folder for a copy of the figures, NAME.json")
     arguments = parser.parse_args()
-    found = read(arguments.results)
+    found = read_results(arguments.results)
     text = replaced(arguments.page.read_text(encoding="utf-8"), found["experiment"], written(found))
     write_file(arguments.page, text.encode())
     print(f"{arguments.page}, {write_plots(found, arguments.page.parent)}")
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def replaced(text: str, name: str, tables: str) -> str:
-    """The page with these tables between the marks of the experiment. Raises InputError where they are not there once."""
+    """The page with these tables between the marks of the experiment. Raises InputError without them."""
     start = f"<!-- experiment:{name} -->"
     if text.count(start) != 1 or END not in text.split(start)[1]:
         raise InputError(f"the page needs {start} once and {END} after it; write them where the tables go")

@@ -73,6 +73,12 @@ def test_a_file_that_is_like_another(tmp_path):
     path.write_text('like = "claim"\nname = "mine"\nseeds = [5]\n')
     mine, claim = load_experiment(str(path)).experiment, load_experiment("claim").experiment
     assert mine.seeds == (5,) and mine.arm == claim.arm
+    other = tmp_path / "other.toml"
+    other.write_text(f'like = "{path}"\nname = "other"\n')
+    assert load_experiment(str(other)).experiment == mine.model_copy(update={"name": "other"})
+    path.write_text(f'like = "{other}"\n')
+    with pytest.raises(SettingsError, match="must name another experiment"):
+        load_experiment(str(path))
 
 
 @pytest.mark.parametrize(

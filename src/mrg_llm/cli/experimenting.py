@@ -39,13 +39,15 @@ def experiment(
     from rich.console import Console
 
     from mrg_llm.errors import SettingsError
-    from mrg_llm.experiment import Asked, differing, load_experiment, run_experiment
+    from mrg_llm.experiment import Asked, differing, load_experiment, read_results, run_experiment
     from mrg_llm.studies import open_studies
 
     if not all(seed.isdigit() for seed in listed(seeds)):
         raise SettingsError(f"--seeds {seeds} was given, but must be numbers with commas, for example 0,1")
     asked = Asked(out, only or (), tuple(map(int, listed(seeds))), limit, test, dry_run, meteor, draws)
     planned = load_experiment(name, changes or [])
+    if compare:
+        read_results(compare)  # before hours are spent
     told = planned.reading
     studies = noted(open_studies(data, split_by=split_by, sections=told.sections, deidentified=told.deidentified))
     console = Console(stderr=True)

@@ -6,8 +6,8 @@ plan.py reads the file and says what each arm is; cells.py trains and writes one
 tests; story.py walks through all of it, and takes it up where it was stopped.
 """
 
-from mrg_llm.experiment.compare import differing
+from mrg_llm.experiment.compare import differing, read_results
 from mrg_llm.experiment.plan import load_experiment
 from mrg_llm.experiment.story import Asked, run_experiment
 
-__all__ = ["Asked", "differing", "load_experiment", "run_experiment"]
+__all__ = ["Asked", "differing", "load_experiment", "read_results", "run_experiment"]

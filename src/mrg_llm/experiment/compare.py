@@ -42,7 +42,7 @@ class Compared:
 
 def compare_files(found: Path, stored: Path) -> list[Compared]:
     """All stored figures beside ours. Raises InputError where the two are not of one experiment."""
-    ours, theirs = read(found), read(stored)
+    ours, theirs = read_results(found), read_results(stored)
     for key, what in (("experiment", "the experiment"), ("data", "the data")):
         if ours[key] != theirs[key]:
             raise InputError(
@@ -93,7 +93,7 @@ def exact(what: str, stored: float, found: float | None) -> Compared:
     return Compared(what, stored, stored, stored, found)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_results(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not {"experiment", "data", "trained", "val"} <= found.keys():

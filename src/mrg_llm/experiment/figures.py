@@ -11,6 +11,7 @@ Groups: a protocol's name -> its n-gram scores; "clinical", "nats" and, where th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -61,6 +62,12 @@ class Judge:
     @property
     def references(self) -> list[str]:
         return [study.report or "" for study in self.studies]
+
+    @property
+    def drawn(self) -> dict[str, int]:
+        """How many findings of each kind and of each size are truly in these studies' films, where that is known."""
+        found = [f for study in self.studies for f in study.truth or ()]
+        return dict(Counter(name for f in found for name in (f.observation, f.size) if name))
 
     def of_reports(self, reports: Sequence[str], clean: bool = False) -> Groups:
         """clean: they stand in the training split as they are, as a baseline's do."""

@@ -140,11 +140,8 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
 
     Raises SettingsError in one sentence.
     """
-    values = read(name)
-    if isinstance(like := values.pop("like", None), str):
-        values = {**read(like), **values}
     try:
-        experiment = Experiment.model_validate(values)
+        experiment = Experiment.model_validate(read(name))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -160,7 +157,7 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
     return planned
 
 
-def read(name: str) -> dict[str, Any]:
+def read(name: str, likenesses: tuple[str, ...] = ()) -> dict[str, Any]:
     """The content of the file. One that is `like` another is that one but for what it says itself."""
     if name in experiment_names():
         text = (folder() / f"{name}.toml").read_text()
@@ -169,9 +166,15 @@ def read(name: str) -> dict[str, Any]:
     else:
         raise SettingsError(f"no experiment and no file is called {name}; experiments: {', '.join(experiment_names())}")
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
+    like = values.pop("like", None)
+    if like is None:
+        return values
+    if like in likenesses or not isinstance(like, str):
+        raise SettingsError(f"{name}: like = {like!r} must name another experiment, which is not like this one")
+    return {**read(like, (*likenesses, name)), **values}
 
 
 def refuse_unknown(experiment: Experiment, where: str) -> None:

@@ -51,13 +51,17 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
     ]
     baselines, skipped = beside(judge, nearest, say)
     return {"split": split, "n": len(judge.studies), "arms": arms, "tests": tests, "baselines": baselines,
-            "skipped": skipped | ({} if judge.jar else {"meteor": "no METEOR (no Java, or switched off)"}),
+            "drawn": judge.drawn, "skipped": skipped | ({} if judge.jar else {"meteor": "no METEOR (no Java, or switched off)"}),
             "draws": judge.draws}  # fmt: skip
 
 
 def rivals(planned: Planned, arm: Arm) -> list[str]:
-    """What an arm is tested against: a control against the arm it is of, any other against the references."""
-    return [arm.of] if arm.of else [name for name in planned.experiment.references if name != arm.name]
+    """What an arm is tested against: a control against the arm it is of, a reference against those named before it, any
+    other against all references."""
+    references = list(planned.experiment.references)
+    if arm.of:
+        return [arm.of]
+    return references[: references.index(arm.name)] if arm.name in references else references
 
 
 def beside(judge: Judge, nearest, say: Say) -> tuple[dict[str, Any], dict[str, str]]:

@@ -63,7 +63,7 @@ def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: C
     val, sharing = with_report(studies, "val", asked.limit), Sharing()
     while cell := next_cell(planned, asked):
         left = sum(not other.done("val") for other in wanted(planned, asked))
-        console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} cells are left)", highlight=False)
+        console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} to go)", highlight=False)
         with timed(asked.out, cell.name):
             train_cell(cell, planned, studies, sharing, console)
             write_cell(cell, "val", val, console)

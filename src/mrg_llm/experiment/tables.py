@@ -39,12 +39,14 @@ def heading(found: dict[str, Any]) -> str:
     changes = f", with {', '.join(f'`{c}`' for c in found['changes'])}" if found["changes"] else ""
     lines = [
         f"**{found['what']}** Preset `{found['preset']}`{changes}; {data['kind']}: {data['train']} training, "
-        f"{data['val']} validation and {data['test']} test studies; at most {seeds} seeds an arm. Values are means "
+        f"{data['val']} validation and {data['test']} test studies; seeds: {seeds} an arm. Values are means "
         f"over seeds, with 95 % intervals by bootstrap over studies. {marks(found)} Research use only, not a medical "
         "device."
     ]
     if found["missing"]:
-        lines.append(f"Not done: {len(found['missing'])} cells ({', '.join(found['missing'][:6])} ...).")
+        lines.append(
+            f"Not done: {len(found['missing'])} cells ({'; '.join(found['missing'][:6])}{' ...' * (len(found['missing']) > 6)})."
+        )
     lines.append("\n".join(f"- `{name}`: {arm['what']}{chosen(arm)}" for name, arm in arms.items()))
     return "\n\n".join(lines)
 
@@ -69,7 +71,7 @@ def of_split(found: dict[str, Any], scored: dict[str, Any]) -> Iterator[str]:
     if "findings" in next(iter(scored["arms"].values()))["figures"]:
         names = next(iter(scored["arms"].values()))["figures"]["findings"]
         yield "Findings written against findings truly drawn: F1, and the share of each size that is named"
-        columns = [("findings", name, finding(name)) for name in names]
+        columns = [("findings", name, finding(name, scored["drawn"])) for name in names]
         yield systems_table(found, scored, columns, with_interval=False)
     yield "Paired differences, over the seeds that both arms have"
     yield tests_table(found, scored)
@@ -80,9 +82,10 @@ def of_split(found: dict[str, Any], scored: dict[str, Any]) -> Iterator[str]:
         yield "Left out: " + "; ".join(f"{what}: {why}" for what, why in scored["skipped"].items()) + "."
 
 
-def finding(name: str) -> str:
+def finding(name: str, drawn: dict[str, int]) -> str:
+    """A heading: an observation's F1 or a size's share, and how many of them there are."""
     kind, _, what = name.partition("/")
-    return {"f1": what or "all (micro)", "recall": f"{what}: named"}[kind]
+    return f"{what}{', named' if kind == 'recall' else ''} ({drawn.get(what, 0)})" if what else "all (micro)"
 
 
 def systems_table(
@@ -143,7 +146,7 @@ def metric(name: str, group: str) -> str:
 
 
 def p_value(p: float) -> str:
-    return f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def cost_table(found: dict[str, Any]) -> str:
