@@ -50,9 +50,11 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
         if other in measured
     ]
     baselines, skipped = beside(judge, nearest, say)
-    return {"split": split, "n": len(judge.studies), "arms": arms, "tests": tests, "baselines": baselines,
-            "drawn": judge.drawn, "skipped": skipped | ({} if judge.jar else {"meteor": "no METEOR (no Java, or switched off)"}),
-            "draws": judge.draws}  # fmt: skip
+    skipped |= {} if judge.jar else {"meteor": "there is no Java, or it was switched off"}
+    return {
+        "split": split, "n": len(judge.studies), "arms": arms, "tests": tests, "baselines": baselines,
+        "drawn": judge.drawn, "skipped": skipped, "draws": judge.draws,
+    }  # fmt: skip
 
 
 def rivals(planned: Planned, arm: Arm) -> list[str]:

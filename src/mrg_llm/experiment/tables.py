@@ -43,10 +43,9 @@ def heading(found: dict[str, Any]) -> str:
         f"over seeds, with 95 % intervals by bootstrap over studies. {marks(found)} Research use only, not a medical "
         "device."
     ]
-    if found["missing"]:
-        lines.append(
-            f"Not done: {len(found['missing'])} cells ({'; '.join(found['missing'][:6])}{' ...' * (len(found['missing']) > 6)})."
-        )
+    if missing := found["missing"]:
+        more = " ..." if len(missing) > 6 else ""
+        lines.append(f"Not done: {len(missing)} cells ({'; '.join(missing[:6])}{more}).")
     lines.append("\n".join(f"- `{name}`: {arm['what']}{chosen(arm)}" for name, arm in arms.items()))
     return "\n\n".join(lines)
 
