@@ -25,7 +25,7 @@ def test_tables_are_replaced_between_their_marks_alone():
     assert once.startswith("# A\n<!-- experiment:claim -->\n\n| new |\n\n<!-- end -->\nB\n") and "old" not in once
     assert once.endswith("<!-- experiment:phantoms -->\nkept\n<!-- end -->\n")
     assert put(once, "claim", "| new |\n") == once
-    with pytest.raises(InputError, match="needs the line <!-- experiment:other -->"):
+    with pytest.raises(InputError, match="the page needs <!-- experiment:other --> once"):
         put(page, "other", "")
 
 

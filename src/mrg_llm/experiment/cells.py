@@ -10,6 +10,7 @@ Every step leaves its result on disk, whole or not at all, and is left out where
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Sequence
@@ -113,12 +114,12 @@ def train_once(
         raise SettingsError(
             f"{run} was trained with other settings than the experiment has now; choose another --out, or delete it"
         ) from error
-    if ended(run):
-        return
-    try:
-        train(settings, studies, run, resume=True, start_from=start_from, console=console, sharing=sharing)
-    except StoppedError as stop:
-        raise StoppedError(f"stopped after step {last_step(run)} of {run}; the same command goes on") from stop
+    if not ended(run):
+        gc.collect()  # what the run before held is not this one's memory
+        try:
+            train(settings, studies, run, resume=True, start_from=start_from, console=console, sharing=sharing)
+        except StoppedError as stop:
+            raise StoppedError(f"stopped after step {last_step(run)} of {run}; the same command goes on") from stop
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # a run that has ended does not go on
 
 
