@@ -130,3 +130,10 @@ def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):
     said = console.export_text()
     assert "seed 1, prompt-wise" in said and "aligned-none" in said and "best 1 of static, prompt-wise" in said
     assert "10 cells of unknown length" in said and not (tmp_path / "out").exists()
+
+
+def test_two_processes_do_not_work_in_one_folder(run, tmp_path):
+    from mrg_llm.experiment.cells import alone
+
+    with alone(tmp_path / "out"), pytest.raises(InputError, match="another process works in"):
+        run(only=["none"], seeds=[0])

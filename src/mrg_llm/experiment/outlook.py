@@ -59,7 +59,8 @@ def described(planned: Planned, arm: Arm) -> str:
         return f"{arm.of} with {arm.shown.replace('-', ' ')}"
     chosen = dict(planned.chosen).get(arm.name)
     best = [chosen or f"best {arm.best} of {', '.join(arm.among)}"] if arm.best else []
-    return "; ".join([*best, *arm.set, *(["not aligned"] if arm.aligned is False else [])])
+    own = [change.removeprefix("model.") for change in arm.set]
+    return "; ".join([*best, *own, *(["not aligned"] if arm.aligned is False else [])])
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from mrg_llm.errors import InputError, SettingsError
 from mrg_llm.experiment import results
-from mrg_llm.experiment.cells import Cell, cells_of, train_cell, write_cell
+from mrg_llm.experiment.cells import Cell, alone, cells_of, train_cell, write_cell
 from mrg_llm.experiment.figures import Judge
 from mrg_llm.experiment.outlook import print_plan, timed
 from mrg_llm.experiment.plan import Planned
@@ -53,13 +53,19 @@ def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: C
 
     Raises InputError for what the user can mend, StoppedError after Ctrl-C: the same command goes on.
     """
-    from mrg_llm.training.preparation import Sharing
-
     planned = with_chosen(planned, asked.out)
     refuse_missing(planned, asked)
     if asked.dry_run:
         print_plan(planned, wanted(planned, asked), asked.out, console)
         return None
+    with alone(asked.out):
+        return walk(planned, studies, asked, console)
+
+
+def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> Path:
+    """All cells that were asked for, the test split if it was, and the figures."""
+    from mrg_llm.training.preparation import Sharing
+
     val, sharing = with_report(studies, "val", asked.limit), Sharing()
     while cell := next_cell(planned, asked):
         left = sum(not other.done("val") for other in wanted(planned, asked))
