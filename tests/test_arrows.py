@@ -1,4 +1,7 @@
-"""Which way the imports run, and which names are public."""
+"""Which way the imports run, and which names are public.
+
+Beneath all parts lie errors.py and files.py (how a file is written whole): every part may import them, and they none.
+"""
 
 import ast
 import subprocess
@@ -8,7 +11,8 @@ import mrg_llm
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "mrg_llm"
-# part -> parts of ours that it may import
+BENEATH = {"errors", "files"}
+# part -> parts of ours that it may import, beside those
 ALLOWED = {
     "images": {"errors", "images"},
     "studies": {"errors", "studies"},
@@ -50,7 +54,12 @@ def ours(path) -> set[str]:
 def test_parts_import_only_what_they_may():
     for part, allowed in ALLOWED.items():
         for path in (PACKAGE / part).rglob("*.py"):
-            assert ours(path) <= allowed, path
+            assert ours(path) <= allowed | BENEATH, path
+
+
+def test_what_lies_beneath_imports_no_part():
+    for name in BENEATH:
+        assert not ours(PACKAGE / f"{name}.py")
 
 
 def test_pixels_enter_the_model_through_one_door():

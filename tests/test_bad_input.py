@@ -172,10 +172,10 @@ def test_a_film_that_is_none_costs_its_study(mrg, folder, preset, tmp_path):
 
 
 def test_a_full_disk(mrg, folder, preset, tmp_path, monkeypatch):
-    def full(path, data):
+    def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_flushed", full)
+    monkeypatch.setattr("os.fsync", full)
     result = mrg("train", "--data", f"iu-xray:{folder}", "--preset", preset, "--out", tmp_path / "run")
     refused(result, "disk", "full")
     assert not [p for p in (tmp_path / "run").rglob("*") if "partial" in p.name]

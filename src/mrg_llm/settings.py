@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mrg_llm.errors import SettingsError
 from mrg_llm.model.configuration import MRGConfig, Table
@@ -36,6 +36,10 @@ class DataSettings(Table):
     hide_context: float = Field(
         0.2, ge=0, le=1, description="share of training studies whose context (model.language.context) is hidden, so "
         "that the model also writes without it"
+    )  # fmt: skip
+    normal_share: float = Field(
+        1.0, gt=0, le=1, description="share of the training studies without a finding that an epoch sees, different "
+        "ones each time; most reports are normal, and a model that sees few others learns not to look"
     )  # fmt: skip
     augment: bool = Field(True, description="small shifts, rotations and changes of exposure; never a left-right flip")
     familiar_films: int = Field(
@@ -102,6 +106,10 @@ class GenerateSettings(StageSettings):
     finding_weight: float = Field(
         1.0, gt=0, description="what a report token weighs in sentences that claim a finding; 1: what any other weighs"
     )
+    blind: float = Field(
+        0.0, ge=0, lt=1, description="share of the studies of a step that are shown without their film, so that the "
+        "model also knows what it would write unseen, which decode.guidance needs"
+    )  # fmt: skip
     validate_every: int = Field(0, ge=0, description="steps between validations; 0: once an epoch")
     validation_studies: int = Field(200, ge=1, description="validation reports written each time, the first N by id")
     metric: Literal["loss", "clinical_f1", "bleu4", "cider", "bleu4+cider"] = Field(
@@ -119,12 +127,22 @@ class DecodeSettings(Table):
     length_penalty: float = Field(1.0, description="beam search: above 1 favours longer reports")
     repetition_penalty: float = Field(1.0, gt=0, description="above 1 makes words already written less likely")
     no_repeat_ngram: int = Field(0, ge=0, description="no run of this many tokens twice; 0: allowed")
+    guidance: float = Field(
+        0.0, ge=0, description="how much further the film moves what is written than it does by itself; greedy search "
+        "of a run trained with generate.blind only"
+    )  # fmt: skip
     samples: int = Field(
         0, ge=0, le=256, description="draw this many reports and keep the one the others agree with most; 0: do not"
     )
     temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
     seed: int = Field(0, ge=0, description="of the samples")
     batch: int = Field(16, ge=1, description="studies decoded together")
+
+    @model_validator(mode="after")
+    def _one_search(self) -> DecodeSettings:
+        if self.guidance and (self.beams > 1 or self.samples):
+            raise ValueError("guidance is for greedy search; give it with beams = 1 and samples = 0")
+        return self
 
 
 class ConfidenceSettings(Table):

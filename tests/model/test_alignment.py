@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from mrg_llm.model.alignment import contrastive_loss, sentence_loss, split_sentences, word_loss
-from mrg_llm.model.configuration import LanguageConfig
+from mrg_llm.model.alignment import (
+    AlignmentHeads,
+    contrastive_loss,
+    said_logits,
+    said_loss,
+    sentence_loss,
+    split_sentences,
+    word_loss,
+)
+from mrg_llm.model.configuration import AlignmentConfig, LanguageConfig
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.studies.study import Study
 from mrg_llm.training.data import TextBank, finding_weights
@@ -75,3 +83,23 @@ def test_only_sentences_that_claim_a_finding_are_emphasised(tiny_llm):
     ids = tokenizer("No pneumothorax. The heart is enlarged.", add_special_tokens=False).input_ids
     assert len(weights) == len(ids) + 1 and set(weights) == {1.0, 4.0}
     assert weights[0] == 1.0 and weights[-1] == 1.0 and weights[-2] == 4.0
+
+
+def test_what_is_said_is_learned_from_the_trunk_alone():
+    torch.manual_seed(0)
+    trunk, embeddings = torch.randn(40, 2, 3), torch.randn(5, 6)
+    said = (trunk.flatten(1)[:, :5] > 0.5).float()
+    heads = AlignmentHeads(AlignmentConfig(width=8, said=True), 4, 6, True, trunk_width=6)
+    share = said.mean(0)
+
+    def loss():
+        return said_loss(said_logits(heads.tell(trunk), embeddings, share), said, share)
+
+    entropy = -(share * share.log() + (1 - share) * (1 - share).log()).sum() / share.sum()
+    assert loss().item() == pytest.approx(float(entropy), rel=1e-5)  # at the start: how often reports say it
+    optimizer = torch.optim.Adam([heads.said_FD], lr=0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert loss().item() < 0.5 * float(entropy)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mrg_llm.errors import SettingsError
 from mrg_llm.model.decoding import decoded, write_many, write_reports
 from mrg_llm.model.greedy import greedy
 from mrg_llm.model.modeling import MRGModel
@@ -78,3 +79,43 @@ def test_attention_for_training_writes_the_same(tiny_model):
         ours = write_reports(tiny_model, seen, settings)
         tiny_model.language.use_matmul_attention(True)
         assert write_reports(tiny_model, seen, settings) == ours
+
+
+@pytest.mark.parametrize("changes", [{}, {"batch": 2, "no_repeat_ngram": 3}])
+def test_guided_search_moves_away_from_what_is_written_unseen(deep, changes):
+    settings = DecodeSettings(**{"max_new_tokens": 10, "guidance": 2.0, **changes})
+    with torch.inference_mode():
+        seen = deep.see(*films(B=3))
+        guided = [row.ids for row in sorted(greedy(deep, [(seen, None)], settings), key=lambda row: row.place)]
+        plain = [row.ids for row in sorted(greedy(deep, [(seen, None)], unguided(settings)), key=lambda r: r.place)]
+        assert guided != plain
+        if not changes:
+            blind = deep.unseen(seen, torch.ones(3, dtype=torch.bool))
+            for place, ids in enumerate(guided):
+                written: list[int] = []
+                for _ in ids:
+                    right, without = (next_logits(deep, look, written)[place] for look in (seen, blind))
+                    written.append(int((right + 2 * (right - without)).argmax()))
+                assert written == ids
+
+
+def next_logits(model, seen, written):
+    """(B, V): log-probabilities of what follows, from the whole sequence at once."""
+    ids = torch.tensor([written] * len(seen.cls)).long().reshape(len(seen.cls), -1)
+    inputs = model.llm_input(seen, ids, torch.ones_like(ids, dtype=torch.bool))
+    with model.language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):
+        hidden = model.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
+    return model.language.logits(hidden[:, -1]).log_softmax(-1)
+
+
+def unguided(settings):
+    return settings.model_copy(update={"guidance": 0.0})
+
+
+def test_guidance_is_for_greedy_search_alone(deep, monkeypatch):
+    for changes in ({"beams": 3}, {"samples": 4}):
+        with pytest.raises(ValueError, match="guidance"):
+            DecodeSettings(guidance=1.0, **changes)
+    monkeypatch.setattr("mrg_llm.model.decoding.fits", lambda language: False)
+    with torch.inference_mode(), pytest.raises(SettingsError, match="guidance"):
+        write_reports(deep, deep.see(*films()), DecodeSettings(guidance=1.0))

@@ -196,3 +196,15 @@ def test_one_more_visual_token_is_the_mean_of_all_patches(tiny_settings):
     mean = (seen.features * seen.feature_mask.unsqueeze(-1)).sum(1) / seen.feature_mask.sum(1, keepdim=True)
     assert torch.allclose(more.visual[:, -1], pooled.projection.to_words(mean), atol=1e-5)
     assert more.visual_mask[:, -1].all() and torch.equal(more.visual_mask[:, :-1], seen.visual_mask)
+
+
+def test_what_is_unseen_does_not_depend_on_the_film(tiny_model):
+    customize(tiny_model)
+    with torch.inference_mode():
+        one, other = (tiny_model.see(*films(seed)) for seed in (0, 1))
+        first = torch.zeros(len(one.cls), dtype=torch.bool)
+        first[0] = True
+        looks = [tiny_model.llm_input(tiny_model.unseen(seen, first)) for seen in (one, other)]
+        real = [look.embeddings[0][look.mask[0].bool()] for look in looks]
+        assert torch.equal(*real)
+        assert not torch.equal(looks[0].embeddings[1], looks[1].embeddings[1])

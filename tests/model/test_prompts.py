@@ -70,3 +70,15 @@ def test_a_view_that_is_not_there_changes_nothing(condition):
     garbage = features.clone()
     garbage[1, 3:] = 1e4
     assert torch.allclose(prompts(features, mask, cls, visual)[0], prompts(garbage, mask, cls, visual)[0])
+
+
+@pytest.mark.parametrize("variant", ["prompt-wise", "promptbook-wise"])
+def test_dropout_is_for_training_alone(variant):
+    promptbook = book(variant=variant, dropout=0.5)
+    with torch.no_grad():
+        promptbook.customizer.last_HRO.normal_()
+    torch.manual_seed(0)
+    once, again = promptbook(*sight())[0], promptbook(*sight())[0]
+    assert not torch.equal(once, again)
+    promptbook.eval()
+    assert torch.equal(promptbook(*sight())[0], promptbook(*sight())[0])

@@ -44,3 +44,15 @@ def test_collate_pads_views_and_reports():
     assert batch.films.shape == (2, 2, 4, 4) and batch.views.tolist() == [[True, True], [True, False]]
     assert batch.report_mask.sum() == 4 and batch.report_ids[1].tolist() == [4, 0, 0]
     assert np.array_equal(batch.report_weights, batch.report_mask)
+
+
+def test_an_epoch_can_be_of_chosen_studies():
+    lengths = list(range(20))
+
+    def chosen(epoch):
+        return [i for i in range(20) if i % 3 == epoch % 3][:6]
+
+    plan = list(schedule(lengths, 4, 0, 0, 6, chosen))
+    assert [epoch for epoch, _ in plan] == [0, 0, 1, 1, 2, 2]
+    for epoch in range(3):
+        assert sorted(i for e, indices in plan for i in indices if e == epoch) == chosen(epoch)

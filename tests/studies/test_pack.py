@@ -167,12 +167,12 @@ def test_an_exception_at_any_moment_and_the_same_bytes(tmp_path):
         assert contents(tmp_path / f"{moment}") == contents(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("call", ["append", "put_in_place", "flush"])
+@pytest.mark.parametrize("call", ["append", "put_in_place", "fsync"])
 def test_a_disk_that_fails_at_any_write_and_the_same_bytes(tmp_path, monkeypatch, call):
     studies = made(9)
     packed(tmp_path / "whole", studies, films_per_shard=4)
-    module = disk if call == "flush" else sys.modules["mrg_llm.studies.pack.writing"]
-    sound = getattr(disk, call)
+    module = os if call == "fsync" else sys.modules["mrg_llm.studies.pack.writing"]
+    sound = getattr(module, call)
     for fatal in range(1, 6):
         calls = iter(range(1, 100))
 

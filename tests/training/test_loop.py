@@ -162,10 +162,10 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(tiny_settings, tiny_studie
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    def full(path, data):
+    def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "write_flushed", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ResourceError, match=r"disk of .* is full"):
         checkpoints.write_folder(tmp_path / "step-1", {"a": b"1"})
     assert list(tmp_path.iterdir()) == []
@@ -181,3 +181,19 @@ def test_accumulated_batches_weigh_every_token_alike(tiny_values, tiny_studies, 
     first, second = train(one, tiny_studies, tmp_path / "one"), train(two, tiny_studies, tmp_path / "two")
     weights = [load_file(r / "model.safetensors")["projection.map.weight"] for r in (first, second)]
     assert torch.allclose(*weights, atol=2e-4)
+
+
+def test_a_run_starts_from_another_with_the_same_encoder_frozen_or_not(tiny_values, tiny_studies, tmp_path):
+    tiny_values["model"]["vision"]["trained_layers"] = 0
+    aligned = changed(tiny_values, generate={"epochs": 0})
+    start = train(aligned, tiny_studies, tmp_path / "aligned")
+    settings = changed(tiny_values, align_global={"epochs": 0}, align_local={"epochs": 0})
+    begun = train(settings, tiny_studies, tmp_path / "begun", start_from=start)
+    fresh = train(settings, tiny_studies, tmp_path / "fresh")
+    assert losses(begun).keys() == losses(fresh).keys()
+    assert losses(begun) != losses(fresh)
+    tiny_values["model"]["vision"]["layers"] = 1
+    other = changed(tiny_values, align_global={"epochs": 0}, align_local={"epochs": 0})
+    with pytest.raises(CheckpointError, match="another encoder"):
+        train(other, tiny_studies, tmp_path / "other", start_from=start)
+    assert not (tmp_path / "other" / "journal.jsonl").exists()

@@ -16,7 +16,7 @@ from mrg_llm.datacheck.flags import Flags, flags_of
 from mrg_llm.datacheck.labels import LabelCounts, count_labels, label_rows
 from mrg_llm.datacheck.opening import FilmFacts, Read, look_at_films
 from mrg_llm.errors import ResourceError
-from mrg_llm.scoring.outputs import write_whole
+from mrg_llm.scoring.outputs import write_text
 from mrg_llm.studies.check import DataCheck, describe
 from mrg_llm.studies.study import StudySet
 
@@ -68,4 +68,4 @@ def write_rows(found: DataCheck, path: Path) -> None:
         for row in found.rows
     ]
     known = {"source": found.source, "ok": found.ok, "verdict": found.verdict, "rows": rows}
-    write_whole(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")

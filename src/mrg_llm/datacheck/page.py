@@ -16,7 +16,7 @@ from mrg_llm.datacheck.opening import Read
 from mrg_llm.datacheck.plots import histograms, label_bars
 from mrg_llm.datacheck.sheet import contact_sheet
 from mrg_llm.scoring.clinical import OBSERVATIONS
-from mrg_llm.scoring.outputs import write_whole
+from mrg_llm.scoring.outputs import write_text
 from mrg_llm.scoring.page import NOTICE, section, table, text
 from mrg_llm.studies.check import Row
 
@@ -42,7 +42,7 @@ SHOWN_IDS = 6
 def write_page(checked: Checked, path: Path, seed: int = 0, read: Read | None = None) -> Path:
     """Write the page, whole or not at all. seed: of the films drawn at random. read: as check_data takes it. Raises
     ResourceError when the path cannot be written."""
-    write_whole(path, render_page(checked, seed, read))
+    write_text(path, render_page(checked, seed, read))
     return path
 
 

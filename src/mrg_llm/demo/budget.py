@@ -22,11 +22,11 @@ from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.data import on_device
-from mrg_llm.training.loop import seed_everything, stage_steps
+from mrg_llm.training.opening import seed_everything
 from mrg_llm.training.plan import measured_step
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
-from mrg_llm.training.stages import planned
+from mrg_llm.training.stages import planned, stage_steps
 
 FILE = "budget.json"
 SMALLEST = 0.02  # of the recipe; less would train nothing

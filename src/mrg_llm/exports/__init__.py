@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from mrg_llm.errors import ImageError, ResourceError, SettingsError
 from mrg_llm.exports.draft import DraftReport, Sentence, split_sentences
 from mrg_llm.exports.identity import SourceFilm, StudyIdentity, read_identity
+from mrg_llm.files import write_whole
 
 __all__ = [
     "FORMATS",
@@ -100,15 +99,9 @@ def render(draft: DraftReport, format: str) -> bytes:
 
 
 def save(data: bytes, path: Path) -> None:
-    """Write a file whole or not at all. Raises ResourceError where the path cannot be written."""
-    aside = None
+    """Write a file whole or not at all, for this user alone. Raises ResourceError where the path cannot be written."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            aside = file.name
-            file.write(data)
-        os.replace(aside, path)
+        write_whole(path, data, shared=True, mode=0o600)
     except OSError as error:
-        if aside:
-            Path(aside).unlink(missing_ok=True)
         raise ResourceError(f"{path} cannot be written ({type(error).__name__}); give --out a file in a folder "
                             "that exists and is yours to write") from None  # fmt: skip

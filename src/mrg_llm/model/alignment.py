@@ -4,6 +4,8 @@
     local      every sentence attends to the visual tokens; contrast over sentences        (after GLoRIA)
     prompt     the same with the customized prompts in place of the visual tokens: so a prompt already means its
                image before the LLM is asked to speak
+    words      the customized prompts, read by the LLM's embeddings, name the telling words of the report
+    said       what the customizer's trunk saw tells, for every word that some reports say, whether this one does
 
 Reports are embedded by the frozen LLM itself. Chest reports repeat themselves, so equal texts are positives, never
 negatives. Legend: B images, T texts, N tokens of an image, C and D widths, A width of the shared space.
@@ -23,18 +25,23 @@ from mrg_llm.model.prompts import masked_mean
 
 HEADS = 4  # of a sentence's attention over patches or prompts
 MAX_SCALE = math.log(100)
+SAID_SCALE = 8.0  # of log-odds: how far a unit vector along a word's code moves them
 
 
 class AlignmentHeads(Mixed):
     """Small maps into the shared space, one a kind of thing that is compared."""
 
-    def __init__(self, config: AlignmentConfig, feature_width: int, width: int, has_prompts: bool):
+    def __init__(
+        self, config: AlignmentConfig, feature_width: int, width: int, has_prompts: bool, trunk_width: int = 0
+    ):
         super().__init__()
         self.image = nn.Sequential(nn.LayerNorm(2 * feature_width), nn.Linear(2 * feature_width, config.width))
         self.report = text_head(width, config.width)
         self.sentence = text_head(width, 2 * config.width)
         self.region = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.width))
         self.prompt = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.width)) if has_prompts else None
+        # Zero, as the last layer of the customizer: what is said starts at how often reports say it.
+        self.said_FD = nn.Parameter(torch.zeros(trunk_width, width)) if config.said and has_prompts else None
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         # Of the sentence terms (SigLIP, arXiv 2303.15343): most sentences are not true of most films.
         self.sentence_bias = nn.Parameter(torch.tensor(0.0))
@@ -65,6 +72,11 @@ class AlignmentHeads(Mixed):
         """The same of customized prompts: (B, K, 2A)."""
         assert self.prompt is not None, "prompts that are not customized are not aligned"
         return self.mapped(self.prompt, prompts_BKD)
+
+    def tell(self, trunk_BHR: Tensor) -> Tensor:
+        """What the customizer's trunk saw, as a direction among the words' codes: (B, D)."""
+        assert self.said_FD is not None, "alignment.said is off"
+        return trunk_BHR.flatten(1) @ self.said_FD
 
     def mapped(self, head: nn.Module, features: Tensor) -> Tensor:
         with self.arithmetic(features):
@@ -141,6 +153,20 @@ def word_loss(prompts_BKD: Tensor, embeddings_WD: Tensor, words_BW: Tensor) -> T
     some_BW = named_BKW.logsumexp(1) - math.log(prompts_BKD.shape[1])
     losses_B = -(some_BW * words_BW).sum(1) / words_BW.sum(1).clamp_min(1)
     return losses_B.mean()
+
+
+def said_logits(told_BD: Tensor, embeddings_WD: Tensor, share_W: Tensor) -> Tensor:
+    """(B, W): log-odds that a report says a word. share: of the reports that say it, from which the film moves them
+    along the word's code, its embedding without what all of them share."""
+    codes_WD = unit(embeddings_WD - embeddings_WD.mean(0))
+    return SAID_SCALE * told_BD @ codes_WD.T + share_W.clamp(1e-3, 1 - 1e-3).logit()
+
+
+def said_loss(logits_BW: Tensor, said_BW: Tensor, share_W: Tensor) -> Tensor:
+    """Nats a report over all words, said or not, by how many of them an average report says: a batch of short reports
+    weighs no more than another."""
+    losses = nn.functional.binary_cross_entropy_with_logits(logits_BW, said_BW, reduction="sum")
+    return losses / (len(said_BW) * share_W.sum().clamp_min(1e-3))
 
 
 def normalise_text(text: str) -> str:

@@ -64,6 +64,10 @@ class PromptConfig(Table):
     shape: Literal["vector", "scalar", "low-rank"] = Field(
         "vector", description="gamma and beta: a value a dimension, one value, or a rank-4 product"
     )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="of what the customizer sees and of what its trunk makes of it, in training; a "
+        "few thousand studies are few"
+    )  # fmt: skip
     position: Literal["before-image", "after-image", "before-answer"] = Field(
         "after-image", description="where the prompts stand in the sequence"
     )
@@ -101,6 +105,10 @@ class AlignmentConfig(Table):
     """The contrastive heads of stages 1 and 2."""
 
     width: int = Field(256, ge=8, description="width of the space in which images and reports are compared")
+    said: bool = Field(
+        False, description="in stages 2 and 3 the customizer also learns to tell which words a report says: what it "
+        "sees is then what reports are about"
+    )  # fmt: skip
     text_layers: int | None = Field(
         None, ge=1, description="embed reports with the LLM's first N layers; none given: two thirds of them"
     )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from mrg_llm.errors import SettingsError
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.greedy import Look, Row, greedy
 from mrg_llm.model.modeling import MRGModel, Seen
@@ -55,6 +56,10 @@ def write_many(
     if settings.samples == 0 and settings.beams == 1 and fits(model.language):
         yield from in_order(greedy(model, looks, settings, growing(model, told)), model)
         return
+    if settings.guidance:
+        raise SettingsError(
+            "decode.guidance was given, but this language model is not of the LLaMA family; set it to 0"
+        )
     for seen, context in looks:
         begun = time.perf_counter()
         if settings.samples == 0:

@@ -32,7 +32,8 @@ Look = tuple[Seen, Words | None]  # a batch of studies that were seen, and what 
 @dataclass
 class Row:
     """A study: what it reads after the constant words, (S, D), what deep prompts add at `start` of that (L, K, D), and
-    the tokens written so far. seconds: its share of the steps it was in."""
+    the tokens written so far. seconds: its share of the steps it was in. unseen: the same study without its film, where
+    the search is guided."""
 
     place: int
     embeddings: Tensor
@@ -41,6 +42,7 @@ class Row:
     ids: list[int] = field(default_factory=list)
     ended: bool = False
     seconds: float = 0.0
+    unseen: Row | None = None
 
 
 def greedy(
@@ -49,7 +51,7 @@ def greedy(
 ) -> Iterator[Row]:  # fmt: skip
     """The studies of all looks as they end, at most `settings.batch` written at once; the next look is taken when no
     study waits and a row is free. grown: told of a row after each of its tokens."""
-    waiting, coming = deque[Row](), rows_of(model, looks)
+    waiting, coming = deque[Row](), rows_of(model, looks, guided=settings.guidance > 0)
     writer = Writer(model, settings, grown)
     while True:
         while len(writer.rows) < settings.batch and (waiting or (batch := next(coming, None)) is not None):
@@ -64,23 +66,31 @@ def greedy(
             writer.step()
 
 
-def rows_of(model: MRGModel, looks: Iterable[Look]) -> Iterator[list[Row]]:
-    """The rows of each look. What is masked is left out, and so are the constant words, which the slab has already."""
-    place, words = 0, len(model.frame.before)
+def rows_of(model: MRGModel, looks: Iterable[Look], guided: bool = False) -> Iterator[list[Row]]:
+    """The rows of each look. guided: each with its like that does not see the film."""
+    place = 0
     for seen, context in looks:
-        inputs, added = model.llm_input(seen, context=context), model.at_every_layer(seen)
-        real = inputs.mask.bool()
-        rows = [
-            Row(
-                place + i,
-                inputs.embeddings[i, words:][real[i, words:]].to(model.language.dtype),
-                None if added is None else added[i],
-                int(real[i, words : inputs.prompt_start].sum()),
-            )
-            for i in range(len(real))
-        ]
+        rows = list(made_rows(model, seen, context, place))
+        if guided:
+            everyone = torch.ones(len(rows), dtype=torch.bool, device=seen.cls.device)
+            for row, like in zip(rows, made_rows(model, model.unseen(seen, everyone), context, place), strict=True):
+                row.unseen = like
         place += len(rows)
         yield rows
+
+
+def made_rows(model: MRGModel, seen: Seen, context: Words | None, place: int) -> Iterator[Row]:
+    """What is masked is left out, and so are the constant words, which the slab has already."""
+    words = len(model.frame.before)
+    inputs, added = model.llm_input(seen, context=context), model.at_every_layer(seen)
+    real = inputs.mask.bool()
+    for i in range(len(real)):
+        yield Row(
+            place + i,
+            inputs.embeddings[i, words:][real[i, words:]].to(model.language.dtype),
+            None if added is None else added[i],
+            int(real[i, words : inputs.prompt_start].sum()),
+        )
 
 
 def alike(waiting: deque[Row], most: int) -> list[Row]:
@@ -96,37 +106,56 @@ def shape(row: Row) -> tuple[int, int]:
 
 
 class Writer:
-    """The rows that are being written, and their keys and values."""
+    """The rows that are being written, and their keys and values: of the rows, and, where the search is guided, of the
+    same rows without their films."""
 
     def __init__(self, model: MRGModel, settings: DecodeSettings, grown: Callable[[Row], None]):
         self.model, self.language, self.settings, self.grown = model, model.language, settings, grown
         self.eos = model.language.tokenizer.eos_token_id
         self.rules = rules(settings, self.eos, model.language.model.device)
         self.rows: list[Row] = []
-        self.slab: Slab | None = None
+        self.slabs: list[Slab] = []
 
     def join(self, rows: Sequence[Row]) -> None:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
-        words = self.model.frame.before
-        places = len(words) + len(rows[0].embeddings) + self.settings.max_new_tokens
-        if self.slab is None:
-            self.slab = Slab(self.language, self.settings.batch, places, words)
-        self.slab.grow(places)
+        kinds = [rows] if rows[0].unseen is None else [rows, [row.unseen for row in rows if row.unseen]]
+        if not self.slabs:
+            self.slabs = [self.slab(kind) for kind in kinds]
+        logits = [self.begin(slab, kind) for slab, kind in zip(self.slabs, kinds, strict=True)]
+        self.rows += rows
+        self.write(rows, self.guided(logits))
+        self.share(begun, rows)
+
+    def slab(self, rows: Sequence[Row]) -> Slab:
+        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before)
+
+    def places(self, rows: Sequence[Row]) -> int:
+        return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
+
+    def begin(self, slab: Slab, rows: Sequence[Row]) -> Tensor:
+        slab.grow(self.places(rows))
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
         with self.language.deep_prompts(added, rows[0].start):
-            hidden = self.slab.join(torch.stack([row.embeddings for row in rows]))
-        self.rows += rows
-        self.write(rows, self.language.logits(hidden))
-        self.share(begun, rows)
+            hidden = slab.join(torch.stack([row.embeddings for row in rows]))
+        return self.language.logits(hidden)
 
     def step(self) -> None:
         """Every row reads its last token and writes the next."""
         begun = time.perf_counter()
-        assert self.slab is not None
         last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
-        self.write(self.rows, self.language.logits(self.slab.read(self.language.embed(last))[:, -1]))
+        words = self.language.embed(last)
+        logits = [self.language.logits(slab.read(words)[:, -1]) for slab in self.slabs]
+        self.write(self.rows, self.guided(logits))
         self.share(begun, self.rows)
+
+    def guided(self, logits: Sequence[Tensor]) -> Tensor:
+        """What the film has moved is moved further: log p + w (log p - log p without the film) (classifier-free
+        guidance, arXiv 2207.12598; for language models, arXiv 2306.17806)."""
+        if len(logits) == 1:
+            return logits[0]
+        seen, unseen = (values.float().log_softmax(-1) for values in logits)
+        return seen + self.settings.guidance * (seen - unseen)
 
     def write(self, rows: Sequence[Row], logits_AV: Tensor) -> None:
         """The most likely token of each row, once the rules have changed what is likely."""
@@ -142,12 +171,12 @@ class Writer:
 
     def leave(self) -> list[Row]:
         """The rows that have ended; others take their places."""
-        assert self.slab is not None
         ended = []
         for place in reversed(range(len(self.rows))):
             if self.rows[place].ended:
                 ended.append(self.rows[place])
-                self.slab.leave(place)
+                for slab in self.slabs:
+                    slab.leave(place)
                 self.rows[place] = self.rows[-1]
                 self.rows.pop()
         return ended

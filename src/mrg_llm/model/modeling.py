@@ -57,7 +57,8 @@ class MRGModel(nn.Module):
         self.frame = make_frame(language.tokenizer, config.language)
         customizes = config.prompts.variant in CUSTOMIZED
         # Before the promptbook: its random start must not depend on the variant, for variants differ in nothing else.
-        self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes)
+        trunk = config.prompts.width * (config.prompts.prompts if config.prompts.variant == "prompt-wise" else 1)
+        self.alignment = AlignmentHeads(config.alignment, vision.width, width, customizes, trunk)
         self.promptbook = None
         if config.prompts.variant != "none":
             start = first_prompts(language, self.frame, config.prompts.prompts)
@@ -102,6 +103,20 @@ class MRGModel(nn.Module):
         if self.promptbook is not None:
             prompts, trunk = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
         return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, trunk)
+
+    def unseen(self, seen: Seen, rows_B: Tensor) -> Seen:
+        """The same, but with the film hidden from the LLM in these rows: no visual token, and the prompts as they stand
+        in the book. What a model writes then is what it would write of any film."""
+        if not rows_B.any():
+            return seen
+        hidden = rows_B.view(-1, 1, 1)
+        prompts, trunk = seen.prompts, seen.trunk
+        if prompts is not None and self.promptbook is not None:
+            prompts = torch.where(hidden, self.promptbook.book_KD, prompts)
+        if trunk is not None:
+            trunk = torch.where(hidden, torch.zeros_like(trunk), trunk)
+        visual_mask = seen.visual_mask & ~rows_B.unsqueeze(1)
+        return replace(seen, visual_mask=visual_mask, prompts=prompts, trunk=trunk)
 
     def at_every_layer(self, seen: Seen) -> Tensor | None:
         """What deep prompts add to the hidden states at the prompts' places, (B, L, K, D); None without them."""

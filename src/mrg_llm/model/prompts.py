@@ -114,7 +114,7 @@ class Customizer(nn.Module):
 
     def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor):
         condition_BHC = self.condition(features_BNC, mask_BN, cls_BC, visual_BC)
-        trunk_BHR = self.trunk(self.norm(condition_BHC)).expand(-1, self.heads, -1)
+        trunk_BHR = self.dropped(self.trunk(self.dropped(self.norm(condition_BHC)))).expand(-1, self.heads, -1)
         out_BHO = torch.einsum("bhr,hro->bho", trunk_BHR, self.last_HRO) + self.last_bias_HO
         delta, beta = out_BHO.chunk(2, dim=-1)
         if self.config.shape == "low-rank":
@@ -126,6 +126,9 @@ class Customizer(nn.Module):
         if self.config.terms == "beta":
             delta = torch.zeros_like(delta)
         return delta, beta, trunk_BHR
+
+    def dropped(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
     def condition(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
         """c: (B, 1, C), or (B, H, C) where every prompt looks for itself."""

@@ -8,8 +8,6 @@ with people's is measured, and kept in rules/quality.json.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import written_whole
 from mrg_llm.scoring.mentions import mentions
 from mrg_llm.scoring.rulebook import table
 from mrg_llm.scoring.sentences import sentences
@@ -119,20 +118,11 @@ def label_file(in_jsonl: Path, out_jsonl: Path) -> int:
     rows = list(_read_lines(Path(in_jsonl)))
     out_jsonl = Path(out_jsonl)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=out_jsonl.parent, prefix=f".{out_jsonl.name}.", delete=False
-        ) as aside:
-            try:
-                for identity, text in rows:
-                    labelled = label_report(text)
-                    row = {"id": identity, "labels": labelled.labels, "spans": [asdict(s) for s in labelled.spans]}
-                    aside.write(json.dumps(row, ensure_ascii=False) + "\n")
-                aside.flush()
-                os.fsync(aside.fileno())
-                os.replace(aside.name, out_jsonl)
-            except BaseException:
-                Path(aside.name).unlink(missing_ok=True)
-                raise
+        with written_whole(out_jsonl, shared=True, mode=0o600) as file:
+            for identity, text in rows:
+                labelled = label_report(text)
+                row = {"id": identity, "labels": labelled.labels, "spans": [asdict(s) for s in labelled.spans]}
+                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise ResourceError(f"{out_jsonl} cannot be written: {error.strerror}. Choose another output.") from error
     return len(rows)

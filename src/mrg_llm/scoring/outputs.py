@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import write_whole
 
 NAMES = {
     "id": ("id", "study_id", "study", "case_id", "image_id", "uid"),
@@ -108,26 +107,16 @@ def write_predictions(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Pa
         text_of(row, "id", "id", f"row {number}")
         text_of(row, "prediction", "prediction", f"row {number}")
         lines.append(json.dumps(dict(row), ensure_ascii=False).encode("utf-8", "replace").decode("utf-8"))
-    write_whole(path, "\n".join(lines) + "\n" if lines else "")
+    write_text(path, "\n".join(lines) + "\n" if lines else "")
     return path
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all. Raises ResourceError."""
-    aside = None
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
-            aside = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o644)
-        os.replace(aside, path)
+        write_whole(path, text.encode(), shared=True, mode=0o644)
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}; choose another place") from error
-    finally:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
 
 
 def text_of(row: Mapping[str, Any], what: str, key: str | None, where: str) -> str:

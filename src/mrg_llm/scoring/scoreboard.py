@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.scoring.diagnostics import Diagnosis
-from mrg_llm.scoring.outputs import write_whole
+from mrg_llm.scoring.outputs import write_text
 from mrg_llm.scoring.statistics import Difference, Interval
 
 LABELS = {
@@ -128,7 +128,7 @@ class ScoreBoard:
 
     def save(self, path: str | Path) -> Path:
         """Write scores.json, whole or not at all. Raises ResourceError."""
-        write_whole(Path(path), json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
+        write_text(Path(path), json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
         return Path(path)
 
 

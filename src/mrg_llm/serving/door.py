@@ -17,9 +17,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mrg_llm.serving.auth import is_loopback
+from mrg_llm.serving.patience import ClientGone
 from mrg_llm.serving.queue import Place
 from mrg_llm.serving.refusals import Refusal, internal
-from mrg_llm.serving.service import ClientGone, Service
+from mrg_llm.serving.service import Service
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "

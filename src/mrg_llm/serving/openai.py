@@ -20,8 +20,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from mrg_llm.serving import schemas, sse
 from mrg_llm.serving.bodies import FIELDS, Limits, read_body, study_of
 from mrg_llm.serving.engine import Asked, Looked
+from mrg_llm.serving.patience import draft, look
 from mrg_llm.serving.refusals import Refusal
-from mrg_llm.serving.reports import REFUSED, draft, failure, look
+from mrg_llm.serving.schemas import REFUSED
 from mrg_llm.serving.service import Service
 
 router = APIRouter(prefix="/v1")
@@ -82,7 +83,7 @@ async def streamed(request: Request, looked: Looked, begun: float) -> AsyncItera
                 yield sse.WAITING
         yield delta({}, "stop")
     except Exception as error:
-        yield sse.frame(failure(visit, error))
+        yield sse.frame(sse.failure(visit, error))
     yield b"data: [DONE]\n\n"
 
 

@@ -12,25 +12,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from mrg_llm.errors import ImageError, SettingsError
-from mrg_llm.exports import FORMATS, DraftReport, check_format, check_study, render
 from mrg_llm.serving import schemas, sse
+from mrg_llm.serving.answers import as_answer, as_file, check_whose, format_of
 from mrg_llm.serving.bodies import asked_of, read_body
-from mrg_llm.serving.door import where
-from mrg_llm.serving.engine import Asked, Looked
-from mrg_llm.serving.refusals import Refusal, internal
+from mrg_llm.serving.engine import Looked
+from mrg_llm.serving.patience import draft, look, unless_gone, within
+from mrg_llm.serving.refusals import Refusal
 from mrg_llm.serving.remembered import Memory
-from mrg_llm.serving.service import ClientGone, Service, log, unless_gone, within
+from mrg_llm.serving.schemas import REFUSED
+from mrg_llm.serving.service import Service
 
 router = APIRouter(prefix="/v1")
-EXTENSIONS = {"text": "txt", "json": "json", "markdown": "md", "pdf": "pdf", "dicom-sr": "dcm", "dicom-pdf": "dcm",
-              "fhir": "fhir.json"}  # fmt: skip
-ACCEPTED = {"application/json": "json", "text/plain": "text", "text/markdown": "markdown", "application/pdf": "pdf",
-            "application/dicom": "dicom-sr", "application/fhir+json": "fhir", sse.MEDIA_TYPE: "stream"}  # fmt: skip
 EDIT_BYTES = 262_144
-REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.RefusalAnswer} for status in (400, 401, 403, 408, 413, 415, 422, 503, 504)
-}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 BODY = {
     "requestBody": {
@@ -161,27 +154,6 @@ async def worklist_report(request: Request, id: str) -> Response:
     return JSONResponse(as_answer(memory))
 
 
-async def look(request: Request, work: Any, begun: float) -> Looked:
-    """A study's films, read before the deadline while the client is there. work: makes what is Asked."""
-    service: Service = request.app.state.service
-
-    def counted() -> Asked:
-        asked: Asked = work()
-        request.scope["visit"].films = len(asked.films)
-        return asked
-
-    seconds = service.options.deadline_s
-    return await unless_gone(request.receive, within(seconds, begun + seconds, service.look(counted)))
-
-
-async def draft(request: Request, looked: Looked, begun: float) -> Memory:
-    """A study's draft, written before the deadline while the client is there."""
-    service: Service = request.app.state.service
-    seconds = service.options.deadline_s
-    work = service.draft(looked, request.scope["visit"].key, begun)
-    return await unless_gone(request.receive, within(seconds, begun + seconds, work))
-
-
 async def streamed(request: Request, looked: Looked, begun: float) -> AsyncIterator[bytes]:
     """Server-sent events: `sentence` ..., then `report` or `error`."""
     visit = request.scope["visit"]
@@ -194,42 +166,7 @@ async def streamed(request: Request, looked: Looked, begun: float) -> AsyncItera
             else:
                 yield sse.WAITING
     except Exception as error:
-        yield sse.frame(failure(visit, error)["error"], "error")
-
-
-def failure(visit: Any, error: Exception) -> dict[str, dict[str, str]]:
-    """What a stream that has begun says of an error."""
-    if isinstance(error, ClientGone):
-        raise error
-    refusal = error if isinstance(error, Refusal) else internal()
-    if refusal is not error:
-        log.error("request %s failed: %s", visit.id, where(error))
-    visit.code = refusal.code
-    return refusal.as_json()
-
-
-def as_answer(memory: Memory) -> dict[str, Any]:
-    """The report object."""
-    report: DraftReport = memory.draft
-    return {
-        "id": memory.id,
-        "status": "preliminary",
-        "notice": report.notice,
-        "model": report.model,
-        "findings": report.findings,
-        "impression": report.impression,
-        "sentences": [{"text": s.text, "confidence": s.confidence, "marked": s.marked} for s in report.sentences],
-        "views": [{"projection": v.projection, "rows": v.rows, "columns": v.columns} for v in memory.looked.views],
-        "seconds": round(memory.seconds, 3),
-    }
-
-
-async def as_file(service: Service, memory: Memory, format: str) -> Response:
-    """The draft as a download whose name says nothing."""
-    data = await service.read(partial(render, memory.current, format))
-    headers = {"Content-Disposition": f'attachment; filename="draft-report.{EXTENSIONS[format]}"',
-               "X-Report-Id": memory.id}  # fmt: skip
-    return Response(data, headers=headers, media_type=FORMATS[format].media_type)
+        yield sse.frame(sse.failure(visit, error)["error"], "error")
 
 
 def remembered(request: Request, id: str) -> Memory:
@@ -237,23 +174,3 @@ def remembered(request: Request, id: str) -> Memory:
     if memory is None:
         raise Refusal(404, "not_found", "no report is remembered under this id; they are kept for some minutes")
     return memory
-
-
-def format_of(format: str | None, accept: str) -> str:
-    """The format that was asked for by name, or else by Accept: the first of those we have, else JSON."""
-    if format is None:
-        kinds = (kind.partition(";")[0].strip().lower() for kind in accept.split(","))
-        format = next((ACCEPTED[kind] for kind in kinds if kind in ACCEPTED), "json")
-    if format != "stream":
-        try:
-            check_format(format if format in FORMATS else "of that name")
-        except SettingsError as error:
-            raise Refusal(400, "bad_request", str(error)) from None
-    return format
-
-
-def check_whose(format: str, looked: Looked) -> None:
-    try:
-        check_study(format, looked.identity)
-    except ImageError as error:
-        raise Refusal(422, "no_identity", str(error)) from None

@@ -98,3 +98,9 @@ class ConfigAnswer(BaseModel):
     needs_key: bool
     confidence_threshold: float
     dicom: bool
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": RefusalAnswer} for status in (400, 401, 403, 408, 413, 415, 422, 503, 504)
+}
+"""What every route may answer instead."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -198,43 +197,6 @@ class Service:
             self.remembered.forget()
             kept = self.remembered.items
             self.from_node = {item: report for item, report in self.from_node.items() if report in kept}
-
-
-async def unless_gone(receive: Callable[[], Awaitable[Any]], work: Coroutine[Any, Any, T]) -> T:
-    """The result of work, which is cancelled when the client goes away. Raises ClientGone then."""
-    task, watch = asyncio.create_task(work), asyncio.create_task(gone(receive))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientGone
-    finally:
-        for one in (task, watch):
-            if one.cancel():  # it was not done
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await one
-
-
-class ClientGone(Exception):
-    """Nobody is there to be answered."""
-
-
-async def gone(receive: Callable[[], Awaitable[Any]]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def within(deadline_s: float, until: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of work, or Refusal when the monotonic clock passes `until`."""
-    try:
-        async with asyncio.timeout(max(until - time.monotonic(), 0)):
-            return await work
-    except TimeoutError:
-        raise deadline(deadline_s) from None
-
-
-def deadline(deadline_s: float) -> Refusal:
-    return Refusal(504, "deadline", f"the draft was not ready within {deadline_s:g} seconds; try again later")
 
 
 def append(path: Path, line: str) -> None:

@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from mrg_llm.exports import split_sentences
+from mrg_llm.serving.door import where
 from mrg_llm.serving.engine import Looked
-from mrg_llm.serving.service import Service, deadline
+from mrg_llm.serving.patience import ClientGone, deadline
+from mrg_llm.serving.refusals import Refusal, internal
+from mrg_llm.serving.service import Service, log
 
 HEARTBEAT_S = 10.0  # proxies end streams in which nothing comes
 WAITING = b": waiting\n\n"
@@ -51,3 +54,14 @@ def frame(data: Any, event: str | None = None) -> bytes:
     """One event."""
     head = f"event: {event}\n" if event else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def failure(visit: Any, error: Exception) -> dict[str, dict[str, str]]:
+    """What a stream that has begun says of an error."""
+    if isinstance(error, ClientGone):
+        raise error
+    refusal = error if isinstance(error, Refusal) else internal()
+    if refusal is not error:
+        log.error("request %s failed: %s", visit.id, where(error))
+    visit.code = refusal.code
+    return refusal.as_json()

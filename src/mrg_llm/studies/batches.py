@@ -70,13 +70,15 @@ class FilmCache:
         return any(view.packed for view in study.views) if study.in_pack else len(self[index]) > 0
 
 
-def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(
+    lengths: Sequence[int], batch: int, seed: int, epoch: int, chosen: Sequence[int] | None = None
+) -> list[list[int]]:
     """The batches of one epoch, as indices: shuffled by (seed, epoch), alike in length inside a batch.
 
-    A last batch that is not full is kept: every study is seen once an epoch.
+    A last batch that is not full is kept: every study is seen once an epoch, or every chosen one.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths))
+    order = rng.permutation(len(lengths) if chosen is None else np.asarray(chosen))
     window = batch * BUCKETS
     batches: list[list[int]] = []
     for start in range(0, len(order), window):
@@ -86,14 +88,16 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> 
 
 
 def schedule(
-    lengths: Sequence[int], batch: int, seed: int, first_step: int, steps: int
-) -> Iterator[tuple[int, list[int]]]:
-    """(epoch, indices) for steps first_step..steps-1 of a stage; the same from wherever it starts."""
-    per_epoch = len(range(0, len(lengths), batch))
+    lengths: Sequence[int], batch: int, seed: int, first_step: int, steps: int,
+    chosen: Callable[[int], Sequence[int]] | None = None,
+) -> Iterator[tuple[int, list[int]]]:  # fmt: skip
+    """(epoch, indices) for steps first_step..steps-1 of a stage; the same from wherever it starts. chosen: the studies
+    of an epoch, equally many in each; all of them, where it is not given."""
+    per_epoch = len(range(0, len(chosen(0) if chosen else lengths), batch))
     step = first_step
     while step < steps:
         epoch = step // per_epoch
-        batches = epoch_batches(lengths, batch, seed, epoch)
+        batches = epoch_batches(lengths, batch, seed, epoch, chosen(epoch) if chosen else None)
         for indices in batches[step % per_epoch :][: steps - step]:
             yield epoch, indices
             step += 1

@@ -6,11 +6,10 @@ TABLE.films/<first 32 digits of the SHA-256 of the bytes>.png .jpg .dcm .film   
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from mrg_llm.errors import ResourceError
+from mrg_llm.files import write_whole
 
 DIGITS = 32
 
@@ -25,22 +24,15 @@ def film_file(folder: Path, content: bytes) -> Path:
     path = folder / f"{hashlib.sha256(content).hexdigest()[:DIGITS]}{suffix(content)}"
     if path.is_file() and path.stat().st_size == len(content):
         return path
-    aside = None
     try:
         folder.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            aside = Path(file.name)
-            file.write(content)
-        aside.chmod(0o644)
-        os.replace(aside, path)
+        # Not durable: there are thousands, and one that a power cut emptied has another size and is written again.
+        write_whole(path, content, durable=False, shared=True, mode=0o644)
     except OSError as error:
         raise ResourceError(
             f"the images inside the table cannot be written to {folder} ({error.strerror}); copy the table to a folder "
             "that can be written"
         ) from error
-    finally:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
     return path
 
 

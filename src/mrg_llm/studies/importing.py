@@ -9,8 +9,6 @@ listed in TABLE.missing.txt.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import write_whole
 from mrg_llm.studies.annotations import annotated, labels_of, parsed, shape_of
 from mrg_llm.studies.iu_xray import inside, uid_of
 from mrg_llm.studies.rows import SPLIT_NAMES
@@ -91,9 +90,9 @@ def import_annotation(
         if share := sum(row.get("split") == name for row in kept):
             found.counts[f"  in {name or 'no split'}"] = share
     found.counts["films"] = sum(len(row["images"]) for row in kept)
-    write_whole(out, "".join(json.dumps(row) + "\n" for row in kept))
+    write(out, "".join(json.dumps(row) + "\n" for row in kept))
     if missing := found.touched.get(MISSING):
-        write_whole(missing_list(out), "".join(f"{path}\n" for path in missing).encode("utf-8", "replace").decode())
+        write(missing_list(out), "".join(f"{path}\n" for path in missing))
     return found
 
 
@@ -160,18 +159,10 @@ def shown(film: Path, out: Path) -> str:
     return film.relative_to(home).as_posix() if film.is_relative_to(home) else str(film)
 
 
-def write_whole(out: Path, text: str) -> None:
-    """Whole or not at all."""
-    aside = None
+def write(out: Path, text: str) -> None:
+    """Whole or not at all, into a folder that is made."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=out.parent, prefix=".", delete=False) as file:
-            aside = Path(file.name)
-            file.write(text)
-        aside.chmod(0o644)
-        os.replace(aside, out)
+        write_whole(out, text.encode("utf-8", "replace"), shared=True, mode=0o644)
     except OSError as error:
         raise ResourceError(f"{out} cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        if aside is not None:
-            aside.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from mrg_llm.errors import CheckpointError, ResourceError
+from mrg_llm.files import aside_of, flush, put_in_place, write_whole
 from mrg_llm.model.wheels import file_sha256
 
 MANIFEST = "manifest.json"
@@ -45,7 +45,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
     Raises ResourceError where the disk is full or cannot be written.
     """
-    aside = folder.with_name(f".{folder.name}.partial")
+    aside = aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
@@ -53,8 +53,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             write_flushed(aside / name, data)
         write_flushed(aside / MANIFEST, manifest_bytes({n: aside / n for n in files}))
         shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
-        flush_folder(folder.parent)
+        put_in_place(aside, folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise cannot_write(folder, error) from error
@@ -62,30 +61,17 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """One file, or nothing. Raises ResourceError."""
-    aside = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_flushed(aside, data)
-        aside.rename(path)
-        flush_folder(path.parent)
+        write_whole(path, data)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
 
 
 def write_flushed(path: Path, data: bytes) -> None:
     with path.open("wb") as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        flush(stream)
 
 
 def manifest_bytes(paths: Mapping[str, Path]) -> bytes:

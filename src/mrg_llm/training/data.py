@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
 from mrg_llm.studies.study import Study
 
 NORMAL_WORDS = "normal clear"
+SAID_SHARE = (0.005, 0.5)  # of the reports; words that fewer or more of them say are not asked for
 MAX_SHARE = 0.3  # of the reports; a word that more of them use to say what is there tells no film from another
 
 
@@ -52,6 +54,7 @@ class SplitData:
         self.hidden_context = context_ids(tokenizer, untold(studies[0]), told) if studies else []
         self.hide_context = settings.data.hide_context if augmented else 0.0
         self.lengths = [len(r) for r in self.reports]
+        self.normal_share = settings.data.normal_share if augmented else 1.0
         # Weights are for learning alone: a validation loss is the mean over tokens, whatever training weighed.
         emphasis = settings.generate.finding_weight if augmented else 1.0
         self.weights = None
@@ -84,12 +87,30 @@ class SplitData:
         return left_out
 
     def steps_per_epoch(self, batch: int) -> int:
-        return len(range(0, len(self), batch))
+        return len(range(0, len(self.of_epoch(0)), batch))
 
-    def batches(self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
-        """Steps first_step..steps-1 of a stage. share: (rank, processes), each process takes its part of a batch."""
+    def of_epoch(self, epoch: int) -> Sequence[int]:
+        """The studies that an epoch sees: those with a finding, and a share of the others, different ones each time."""
+        if self.normal_share == 1:
+            return range(len(self))
+        rng = np.random.default_rng([self.seed, epoch, 2])
+        normal = rng.permutation(self.normal)[: round(self.normal_share * len(self.normal))]
+        return sorted(set(range(len(self))) - set(self.normal) | set(normal.tolist()))
+
+    @cached_property
+    def normal(self) -> list[int]:
+        """The studies whose report claims no finding."""
+        return [i for i, study in enumerate(self.studies) if not located(study.report or "", "present")]
+
+    def batches(
+        self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1), alike: bool = True
+    ) -> Iterator[Batch]:
+        """Steps first_step..steps-1 of a stage. share: (rank, processes), each process takes its part of a batch.
+        alike: reports of like length go together, which saves padding where reports are read; short ones are normal and
+        long ones are not, so what compares the studies of a batch with each other wants them mixed."""
         rank, processes = share
-        plan = schedule(self.lengths, batch * processes, self.seed, first_step, steps)
+        lengths = self.lengths if alike else [0] * len(self)
+        plan = schedule(lengths, batch * processes, self.seed, first_step, steps, self.of_epoch)
         return ahead(self.make, ((epoch, indices[rank::processes] or indices[:1]) for epoch, indices in plan))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
@@ -123,6 +144,7 @@ class TextBank:
     sentences_of: rows a study. claims, denials: of each sentence, the findings it says are present and absent. A study
     for which nothing could be read out of a sentence has that sentence only where it stands in its report.
     vocabulary (W): token ids; words (studies, W): 1 where a token is a telling word of what the report says is there.
+    spoken (X): token ids of words that some reports say and some do not; said (studies, X): 1 where one is said.
     """
 
     report_features: Tensor
@@ -134,6 +156,8 @@ class TextBank:
     denials: Tensor
     vocabulary: Tensor
     words: Tensor
+    spoken: Tensor
+    said: Tensor
 
     @classmethod
     def build(
@@ -160,6 +184,7 @@ class TextBank:
             indicator(claims, columns),
             indicator(denials, columns),
             *telling_words(texts, language.tokenizer),
+            *spoken_words(texts, language.tokenizer),
         )
 
     def truth(self, indices: Sequence[int], rows: Sequence[int]) -> Tensor:
@@ -210,6 +235,17 @@ def located(text: str, polarity: str) -> frozenset[tuple[str, str, str]]:
     quadruples = (q for q in anatomy_of(text) if q.polarity == polarity)
     found = {(q.site, q.side or "", q.observation) for q in quadruples}
     return frozenset(found | {("", "", observation) for _, _, observation in found})
+
+
+def spoken_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
+    """(X,) token ids of words that neither hardly any nor most reports say, and (reports, X) float: which say them."""
+    tokens = [frozenset(tokenizer(f" {text.lower()}", add_special_tokens=False).input_ids) for text in reports]
+    counts = Counter(token for group in tokens for token in group)
+    fewest, most = (share * len(reports) for share in SAID_SHARE)
+    words = {t: tokenizer.decode([t]).strip() for t, n in counts.items() if fewest <= n <= most}
+    kept = sorted(t for t, word in words.items() if word.isalpha() and len(word) >= 3)
+    table = indicator([group & frozenset(kept) for group in tokens], {token: i for i, token in enumerate(kept)})
+    return torch.tensor(kept or [tokenizer.eos_token_id]), table
 
 
 def indicator(groups: Sequence[frozenset], columns: dict) -> Tensor:

@@ -15,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mrg_llm.files import write_whole
+
 FILE = "journal.jsonl"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow", "pydicom")
 
@@ -44,9 +46,7 @@ def cut_back(path: Path, header: Mapping[str, Any], resume_at: int | None) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [] if resume_at is None or not path.exists() else lines_until(path, resume_at)
     kept.append(json.dumps({"event": "start" if resume_at is None else "resume", **header}))
-    aside = path.with_suffix(".partial")
-    aside.write_text("".join(line + "\n" for line in kept))
-    aside.rename(path)
+    write_whole(path, "".join(line + "\n" for line in kept).encode())
 
 
 def lines_until(path: Path, step: int) -> list[str]:

@@ -6,67 +6,30 @@ augmentation are functions of (seed, step), so a run that was killed ends, after
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
 from mrg_llm.errors import ModelSourceError, StoppedError, TrainingError
 from mrg_llm.model.familiarity import familiar_films
-from mrg_llm.model.modeling import MRGModel
 from mrg_llm.progress import counting_bar
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training import publish
-from mrg_llm.training.checkpoint import (
-    Position,
-    latest_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    save_checkpoint,
-)  # fmt: skip
-from mrg_llm.training.data import SplitData, on_device
-from mrg_llm.training.journal import FILE as JOURNAL
-from mrg_llm.training.journal import Journal, TrainingBar, versions
+from mrg_llm.training.checkpoint import optimizer_tensors, restore_optimizer, save_checkpoint
+from mrg_llm.training.data import on_device
+from mrg_llm.training.opening import Run, open_run, seed_everything
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
-from mrg_llm.training.precision import is_bf16, prepare_model
-from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
-from mrg_llm.training.spent import Meter
-from mrg_llm.training.stages import Stage, make_stage, planned
+from mrg_llm.training.preparation import Sharing, evaluating
+from mrg_llm.training.stages import Stage, make_stage, planned, stage_steps, updates_per_epoch
 from mrg_llm.training.validation import finding_auc, prompt_statistics, report_losses, retrieval, written_reports
-
-
-@dataclass
-class Run:
-    """Everything a run holds while it goes on."""
-
-    settings: Settings
-    out: Path
-    model: MRGModel
-    prepared: Prepared
-    accelerator: Accelerator
-    journal: Journal
-    bar: TrainingBar
-    position: Position
-    stop: threading.Event
-    meter: Meter
-
-    @property
-    def train(self) -> SplitData:
-        return self.prepared.train
-
-    @property
-    def val(self) -> SplitData:
-        return self.prepared.val
 
 
 def train(
@@ -79,7 +42,9 @@ def train(
     made of the same studies. Raises InputError for what the user can mend,
     TrainingError when the loss is not finite, StoppedError after Ctrl-C.
     """
-    run, saved = open_run(settings, studies, out, resume, start_from, console, sharing)
+    run, saved = open_run(
+        settings, studies, out, resume=resume, start_from=start_from, console=console, sharing=sharing
+    )
     stages = planned(settings)
     first = stages.index(run.position.stage) if run.position.stage in stages else 0
     with run.bar, catching_signals(run.stop):
@@ -272,70 +237,12 @@ def checkpoint(run: Run, stage: Stage, optimizer) -> None:
 def micro_batches(run: Run, stage: Stage, first_step: int, steps: int) -> Iterator:
     accelerator, accumulate = run.accelerator, run.settings.train.accumulate
     share = (accelerator.process_index, accelerator.num_processes)
-    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share)
-
-
-def stage_steps(data: SplitData, settings: Settings, name: str, processes: int = 1) -> int:
-    """Optimizer steps of a stage."""
-    return max(1, round(updates_per_epoch(data, settings, name, processes) * getattr(settings, name).epochs))
-
-
-def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes: int) -> int:
-    batch = getattr(settings, name).batch * processes * settings.train.accumulate
-    return max(1, math.ceil(len(data) / batch))
-
-
-# -- opening a run -----------------------------------------------------------------------------------------------------
-
-
-def open_run(settings, studies, out, resume, start_from, console, sharing=None) -> tuple[Run, dict | None]:
-    """Load the model, the data and, on resume, the newest sound checkpoint."""
-    saved = latest_checkpoint(out) if resume else None
-    seed_everything(settings.train.seed, 0)
-    # A stage may leave some weights without a gradient in a step (an encoder's pooler, a head without a true sentence).
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    trackers = list(settings.train.trackers) or None
-    accelerator = Accelerator(log_with=trackers, project_dir=str(out), kwargs_handlers=[unused])
-    main = accelerator.is_main_process
-    publish.refuse_other_run(out, settings, resume)
-    publish.refuse_other_data(out, studies)
-    accelerator.wait_for_everyone()  # all have looked at the folder before one writes into it
-    bf16 = is_bf16(settings.train.precision, accelerator.device.type)
-    model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
-    model.config = publish.with_llm_hash(model)
-    if start_from is not None:
-        publish.copy_trained(model, start_from)
-    prepare_model(model.to(accelerator.device), bf16)
-    prepared = prepare(settings, studies, model, console if main else Console(quiet=True), sharing)
-    if start_from is None and prepared.train_bank:
-        bank = prepared.train_bank
-        model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
-    position, optimizer_state = Position(planned(settings)[0], 0, 0), None
-    if saved:
-        position, trained, optimizer_state = saved
-        model.load_trained_state({n: t.to(accelerator.device) for n, t in trained.items()}, str(out))
-    total = sum(stage_steps(prepared.train, settings, n, accelerator.num_processes) for n in planned(settings))
-    if main:
-        publish.open_folder(out, model, settings, studies)
-    header = {
-        "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
-        "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
-        "step": position.step, "unreadable": prepared.unread,
-    }  # fmt: skip
-    journal = Journal(out / JOURNAL, header, position.step if resume and saved else None, not main)
-    accelerator.init_trackers("tensorboard")
-    bar = TrainingBar(total, position.step, console if main else None)
-    stop = threading.Event()
-    meter = Meter(accelerator.device.type)
-    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop, meter), optimizer_state
+    alike = stage.name == "generate"
+    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share, alike)
 
 
 def named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-
-
-def seed_everything(seed: int, step: int) -> None:
-    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
 
 
 def bare(optimizer) -> torch.optim.Optimizer:

@@ -13,13 +13,13 @@ from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.data import SplitData, TextBank, on_device
-from mrg_llm.training.loop import seed_everything, stage_steps
 from mrg_llm.training.memory import remember_films
+from mrg_llm.training.opening import seed_everything
 from mrg_llm.training.optimizer import make_optimizer
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import split_data
 from mrg_llm.training.spent import peak_memory
-from mrg_llm.training.stages import make_stage, needs_texts, planned
+from mrg_llm.training.stages import make_stage, needs_texts, planned, stage_steps
 
 SAMPLE = 64  # studies whose texts are embedded for the measurement
 STEPS = 3  # measured steps a stage; the first warms up and does not count

@@ -12,7 +12,7 @@ from mrg_llm.errors import CheckpointError, DataError, InputError, SettingsError
 from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.familiarity import Familiarity
-from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
+from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel, read_config
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import MANIFEST, Position, manifest_bytes, write_file
@@ -99,7 +99,7 @@ def with_llm_hash(model: MRGModel) -> MRGConfig:
 def copy_trained(model: MRGModel, source: Path) -> None:
     """Start from another run's weights: every part that both models have in the same shape.
 
-    Raises CheckpointError when they have none of the vision encoder in common.
+    Raises CheckpointError when they do not have the vision encoder in common, trained or frozen.
     """
     from safetensors.torch import load_file
 
@@ -109,7 +109,10 @@ def copy_trained(model: MRGModel, source: Path) -> None:
         raise CheckpointError(f"{source} holds no trained model to start from; run 'mrg check {source}'") from error
     own = model.trained_state()
     common = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
-    if not any(n.startswith("vision.") for n in common):
+    theirs, ours = read_config(source).vision, model.config.vision
+    same = (theirs.source, theirs.layers) == (ours.source, ours.layers)
+    trained = any(n.startswith("vision.") for n in own)
+    if not same or (trained and not any(n.startswith("vision.") for n in common)):
         raise CheckpointError(f"{source} was trained with another encoder; nothing of it fits this model")
     model.load_state_dict(common, strict=False)
 

@@ -9,16 +9,24 @@ Legend: B batch, T texts, D width of the LLM.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mrg_llm.model.alignment import contrastive_loss, sentence_logits, sentence_loss, word_loss
+from mrg_llm.model.alignment import (
+    contrastive_loss,
+    said_logits,
+    said_loss,
+    sentence_logits,
+    sentence_loss,
+    word_loss,
+)
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.settings import AlignLocalSettings, GenerateSettings, Settings, StageSettings
-from mrg_llm.training.data import TensorBatch, TextBank
+from mrg_llm.training.data import SplitData, TensorBatch, TextBank
 from mrg_llm.training.gather import gather_rows
 
 GLOBAL_HEADS = ("alignment.image.", "alignment.report.", "alignment.log_scale")
@@ -96,7 +104,8 @@ class Generate(Stage):
     def forward(self, batch: TensorBatch) -> Loss:
         seen = self.look(batch)
         tokens = batch.report_weights.sum()
-        losses = self.model.token_losses(seen, batch.report_ids, batch.report_mask, batch.context)
+        shown = self.model.unseen(seen, some(len(batch.indices), self.settings.blind, seen.cls.device))
+        losses = self.model.token_losses(shown, batch.report_ids, batch.report_mask, batch.context)
         report = (losses * batch.report_weights).sum() / tokens
         parts, total = {"report": report.detach()}, report
         if self.settings.contrast_weight:
@@ -112,6 +121,16 @@ def planned(settings: Settings) -> list[str]:
     return [name for name in STAGES if getattr(settings, name).epochs > 0]
 
 
+def stage_steps(data: SplitData, settings: Settings, name: str, processes: int = 1) -> int:
+    """Optimizer steps of a stage."""
+    return max(1, round(updates_per_epoch(data, settings, name, processes) * getattr(settings, name).epochs))
+
+
+def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes: int) -> int:
+    batch = getattr(settings, name).batch * processes * settings.train.accumulate
+    return max(1, math.ceil(len(data.of_epoch(0)) / batch))
+
+
 def make_stage(name: str, model: MRGModel, settings: Settings, bank: TextBank | None) -> Stage:
     kinds = {"align_global": AlignGlobal, "align_local": AlignLocal, "generate": Generate}
     return kinds[name](model, getattr(settings, name), bank)
@@ -121,6 +140,11 @@ def needs_texts(settings: Settings) -> bool:
     """Whether any planned stage compares images with texts."""
     stages = planned(settings)
     return stages[:1] != ["generate"] or settings.generate.contrast_weight > 0
+
+
+def some(count: int, share: float, device) -> Tensor:
+    """(count,) bool: each true with this probability."""
+    return torch.rand(count, device=device) < share if share else torch.zeros(count, dtype=torch.bool, device=device)
 
 
 def count(batch: TensorBatch) -> Tensor:
@@ -167,4 +191,13 @@ def local_terms(model: MRGModel, seen: Seen, indices: Sequence[int], bank: TextB
         terms["prompt"] = term(prompts, torch.ones(prompts.shape[:2], dtype=torch.bool, device=device))
         vocabulary = model.language.embed(bank.vocabulary.to(device)).float()
         terms["words"] = word_loss(seen.prompts, vocabulary, bank.words[list(indices)].to(device))
+    if heads.said_FD is not None:
+        share = bank.said.mean(0).to(device)
+        terms["said"] = said_loss(said_of(model, seen, bank, share), bank.said[list(indices)].to(device), share)
     return terms
+
+
+def said_of(model: MRGModel, seen: Seen, bank: TextBank, share_W: Tensor) -> Tensor:
+    """(B, W): log-odds that each study's report says each word of the bank."""
+    spoken = model.language.embed(bank.spoken.to(share_W.device)).float()
+    return said_logits(model.alignment.tell(seen.trunk), spoken, share_W)

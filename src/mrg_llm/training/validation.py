@@ -16,6 +16,7 @@ from mrg_llm.model.decoding import write_many
 from mrg_llm.model.modeling import MRGModel, Seen, with_prompts_of
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.training.data import SplitData, TensorBatch, TextBank, on_device
+from mrg_llm.training.stages import said_of
 
 RECALL_AT = (1, 5, 10)
 
@@ -46,13 +47,14 @@ def retrieval(model: MRGModel, data: SplitData, bank: TextBank, batch: int) -> d
 @torch.inference_mode()
 def finding_auc(model: MRGModel, data: SplitData, bank: TextBank, batch: int) -> dict[str, float]:
     """How well sentences that claim a finding are told true from false: area under the ROC curve over the split's
-    studies, mean over sentences; by the patches (`auc_patches`) and by the customized prompts (`auc_prompts`)."""
+    studies, mean over sentences; by the patches (`auc_patches`) and by the customized prompts (`auc_prompts`). And how
+    well the customizer tells which reports say a word, mean over words (`auc_said`), where it learns to."""
     device, heads = model.vision.mean.device, model.alignment
     rows = (bank.claims.sum(1) > 0).nonzero().flatten().tolist()
     if not rows:
         return {}
     sentences = heads.embed_sentences(bank.sentence_features[rows].to(device))
-    logits: dict[str, list[Tensor]] = {"auc_patches": [], "auc_prompts": []}
+    logits: dict[str, list[Tensor]] = {"auc_patches": [], "auc_prompts": [], "auc_said": []}
     for tensors in in_order(data, batch, device):
         seen = tensors.look(model)
         regions = heads.embed_regions(model.projection.to_words(seen.features))
@@ -62,8 +64,11 @@ def finding_auc(model: MRGModel, data: SplitData, bank: TextBank, batch: int) ->
             logits["auc_prompts"].append(
                 sentence_logits(heads.embed_prompts(seen.prompts), everywhere, sentences).cpu()
             )
+        if heads.said_FD is not None:
+            logits["auc_said"].append(said_of(model, seen, bank, bank.said.mean(0).to(device)).cpu())
     true = bank.truth(range(len(data)), rows)
-    return {name: mean_auc(torch.cat(parts), true) for name, parts in logits.items() if parts}
+    truths = {"auc_patches": true, "auc_prompts": true, "auc_said": bank.said.bool()}
+    return {name: mean_auc(torch.cat(parts), truths[name]) for name, parts in logits.items() if parts}
 
 
 def mean_auc(scores_VT: Tensor, true_VT: Tensor) -> float:

@@ -166,7 +166,7 @@ def test_a_clock_that_was_set_back_lets_nobody_wait_for_ever(opened, clock):
 def test_after_a_start_only_films_that_were_answered_for_are_there(opened):
     store = opened()
     store.add(arrival("f1"))
-    for name in ("f2-content.dcm", "f3-content.part"):
+    for name in ("f2-content.dcm", ".f3-content.dcm.partial"):
         (store.films / name).write_bytes(b"half a film")
     assert [path.name for path in opened().films.iterdir()] == ["f1-content.dcm"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mrg_llm.scoring.agreement import UNCERTAIN_AS
 from mrg_llm.scoring.clinical import OBSERVATIONS
-from mrg_llm.scoring.outputs import write_whole
+from mrg_llm.scoring.outputs import write_text
 from mrg_llm.scoring.page.plots import observation_plot, summary_plot
 from mrg_llm.scoring.page.studies import Films, study_rows
 from mrg_llm.scoring.scoreboard import LABELS, Rival, ScoreBoard
@@ -33,7 +33,7 @@ def write_page(board: ScoreBoard, path: str | Path, films: Films | None = None) 
     films: study id -> its films as PNG or JPEG bytes; asked for the worst and the best studies only. Raises
     ResourceError when the path cannot be written.
     """
-    write_whole(Path(path), render_page(board, films))
+    write_text(Path(path), render_page(board, films))
     return Path(path)
 
 

@@ -10,18 +10,17 @@ nothing. Ids and names of files are hashes; what a patient could be told by goes
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mrg_llm.errors import ResourceError
-from mrg_llm.serving.node.disk import opened, sync_folder, write_through
+from mrg_llm.files import sync_folder, write_whole
+from mrg_llm.serving.node.database import Database
 
 REMEMBER_S = 90 * 86_400.0  # hashes of what was received and sent, so that nothing is drafted twice
 LISTED = 200
@@ -83,13 +82,13 @@ class Store:
     ) -> None:  # fmt: skip
         self.films = folder / "films"
         self.wait_s, self.keep_s, self.disk_bytes, self.sends, self.clock = wait_s, keep_s, disk_bytes, sends, clock
-        self.receiving, self.lock = threading.Lock(), threading.RLock()
+        self.receiving = threading.Lock()
         try:
             self.films.mkdir(parents=True, exist_ok=True)
             for private in (folder, self.films):
                 private.chmod(0o700)
                 sync_folder(private.parent)
-            self.database = opened(folder / "node.sqlite")
+            self.database = Database(folder / "node.sqlite")
             self.recover()
         except (OSError, sqlite3.Error) as error:
             raise ResourceError(
@@ -98,21 +97,20 @@ class Store:
             ) from None
 
     def close(self) -> None:
-        with self.lock:
-            self.database.close()
+        self.database.close()
 
     def add(self, arrival: Arrival) -> bool:
         """Keep a film for good; False where nothing of it is new. Raises StoreFull; OSError or sqlite3.Error where the
         disk is full or broken, and then nothing is kept."""
         with self.receiving:
-            content, held = self.one("SELECT content, held FROM films WHERE id = ?", arrival.film) or (None, 0)
+            content, held = self.database.one("SELECT content, held FROM films WHERE id = ?", arrival.film) or (None, 0)
             new = content != arrival.content
             if new or not held:
                 if self.held_bytes() + len(arrival.data) > self.disk_bytes:
                     raise StoreFull
-                write_through(self.path(arrival.content), arrival.data)
+                write_whole(self.path(arrival.content), arrival.data, mode=0o600)
             try:
-                with self.transaction() as database:
+                with self.database.transaction() as database:
                     self.enter(database, arrival, new)
             except sqlite3.Error:
                 if new:
@@ -147,7 +145,7 @@ class Store:
 
     def claim(self) -> Job | None:
         """A study that is complete, now drafting. An attempt counts from here, also where it ends this process."""
-        with self.transaction() as database:
+        with self.database.transaction() as database:
             found = database.execute(
                 "SELECT id, version, attempts + 1 FROM studies WHERE state = 'waiting' AND due_at <= ? "
                 "ORDER BY due_at, id LIMIT 1", (self.clock(),),
@@ -162,15 +160,13 @@ class Store:
 
     def read_films(self, study: str) -> list[bytes]:
         """The files of the films held, in an order that does not depend on how they came."""
-        with self.lock:
-            rows = self.database.execute("SELECT content FROM films WHERE study = ? AND held ORDER BY id", (study,))
-            names = [name for (name,) in rows]
-        return [self.path(name).read_bytes() for name in names]
+        rows = self.database.all("SELECT content FROM films WHERE study = ? AND held ORDER BY id", study)
+        return [self.path(name).read_bytes() for (name,) in rows]
 
     def drafted(self, job: Job, draft: str, sr: bytes, sr_id: str) -> str:
         """The state now: drafted; sent where the very same SR was sent before; "" where the study has moved on."""
         now = self.clock()
-        state = "sent" if self.one("SELECT 1 FROM sent WHERE sr_id = ?", sr_id) else "drafted"
+        state = "sent" if self.database.one("SELECT 1 FROM sent WHERE sr_id = ?", sr_id) else "drafted"
         purge_at = None if self.sends and state == "drafted" else now + self.keep_s
         changed = self.step(
             job, "state = ?, attempts = 0, drafted_at = ?, due_at = ?, purge_at = ?, draft = ?, sr = ?, sr_id = ?",
@@ -180,7 +176,7 @@ class Store:
 
     def outgoing(self) -> Outgoing | None:
         """A draft whose sending is due. It stays drafted until it is said to be sent."""
-        found = self.one(
+        found = self.database.one(
             "SELECT id, version, attempts + 1, sr, drafted_at FROM studies "
             "WHERE state = 'drafted' AND sr IS NOT NULL AND due_at <= ? ORDER BY due_at, id LIMIT 1", self.clock(),
         )  # fmt: skip
@@ -189,7 +185,7 @@ class Store:
     def sent(self, job: Outgoing, sr_id: str) -> None:
         """The archive has it. This is noted also where the study has moved on meanwhile."""
         now = self.clock()
-        with self.transaction() as database:
+        with self.database.transaction() as database:
             database.execute("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", (sr_id, job.study, now))
             self.step(job, "state = 'sent', purge_at = ?", now + self.keep_s)
 
@@ -204,7 +200,7 @@ class Store:
         """Delete films and drafts whose time is over, and forget what is very old; how many studies that were."""
         now = self.clock()
         with self.receiving:  # a film that comes again must not be deleted as the one that was here before
-            with self.transaction() as database:
+            with self.database.transaction() as database:
                 over = [row[0] for row in database.execute("SELECT id FROM studies WHERE purge_at <= ?", (now,))]
                 files = []
                 for study in over:
@@ -220,14 +216,13 @@ class Store:
             for (content,) in files:
                 self.path(content).unlink(missing_ok=True)
         if over or old:
-            with self.lock:  # what was overwritten must not stay readable in the log either
-                self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.database.empty_log()
         return len(over)
 
     def recover(self) -> None:
         """After a start: what was begun goes on, and files whose receipt nobody was told of go."""
         now = self.clock()
-        with self.transaction() as database:
+        with self.database.transaction() as database:
             database.execute("UPDATE studies SET state = 'waiting', due_at = ? WHERE state = 'drafting'", (now,))
             database.execute("UPDATE studies SET due_at = ? WHERE state = 'drafted'", (now,))
             # A clock that was set back would make these wait for ever.
@@ -242,35 +237,34 @@ class Store:
 
     def next_due(self, state: str) -> float | None:
         """When the first study in this state is; None for never."""
-        return self.first("SELECT MIN(due_at) FROM studies WHERE state = ? AND (sr IS NOT NULL OR ? != 'drafted')",
-                          state, state)  # fmt: skip
+        return self.database.first(
+            "SELECT MIN(due_at) FROM studies WHERE state = ? AND (sr IS NOT NULL OR ? != 'drafted')", state, state
+        )
 
     def next_purge(self) -> float | None:
-        return self.first("SELECT MIN(purge_at) FROM studies")
+        return self.database.first("SELECT MIN(purge_at) FROM studies")
 
     def items(self) -> list[Item]:
         """The latest studies, newest first."""
-        with self.lock:
-            rows = self.database.execute(
-                "SELECT id, received_at, (SELECT COUNT(*) FROM films WHERE study = studies.id), state, reason, "
-                "draft IS NOT NULL FROM studies ORDER BY received_at DESC, id LIMIT ?", (LISTED,),
-            ).fetchall()  # fmt: skip
+        rows = self.database.all(
+            "SELECT id, received_at, (SELECT COUNT(*) FROM films WHERE study = studies.id), state, reason, "
+            "draft IS NOT NULL FROM studies ORDER BY received_at DESC, id LIMIT ?", LISTED,
+        )  # fmt: skip
         return [Item(*row) for row in rows]
 
     def draft(self, study: str) -> str | None:
         """What `drafted` was given, while it is kept."""
-        return self.first("SELECT draft FROM studies WHERE id = ?", study)
+        return self.database.first("SELECT draft FROM studies WHERE id = ?", study)
 
     def counts(self) -> dict[str, int]:
         """State -> how many studies."""
-        with self.lock:
-            return dict(self.database.execute("SELECT state, COUNT(*) FROM studies GROUP BY state").fetchall())
+        return dict(self.database.all("SELECT state, COUNT(*) FROM studies GROUP BY state"))
 
     def held_bytes(self) -> int:
-        return self.first("SELECT SUM(bytes) FROM films WHERE held") or 0
+        return self.database.first("SELECT SUM(bytes) FROM films WHERE held") or 0
 
     def study_bytes(self, study: str) -> int:
-        return self.first("SELECT SUM(bytes) FROM films WHERE study = ? AND held", study) or 0
+        return self.database.first("SELECT SUM(bytes) FROM films WHERE study = ? AND held", study) or 0
 
     def path(self, content: str) -> Path:
         return self.films / f"{content}.dcm"
@@ -278,34 +272,11 @@ class Store:
     def step(self, job: Job, assignments: str, *values: object) -> bool:
         """Change a study unless it has moved on since the job began."""
         where = "id = ? AND version = ? AND state IN ('drafting', 'drafted')"
-        with self.transaction() as database:
+        with self.database.transaction() as database:
             changed = database.execute(
                 f"UPDATE studies SET {assignments} WHERE {where}", (*values, job.study, job.version)
             )
             return bool(changed.rowcount)
-
-    def first(self, query: str, *values: object) -> Any:
-        return (self.one(query, *values) or (None,))[0]
-
-    def one(self, query: str, *values: object) -> tuple | None:
-        with self.lock:
-            return self.database.execute(query, values).fetchone()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, on the disk when it ends; a transaction inside another belongs to it."""
-        with self.lock:
-            if self.database.in_transaction:
-                yield self.database
-                return
-            self.database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.database
-                self.database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.database.execute("ROLLBACK")
-                raise
 
 
 def hashed(uid: str) -> str:

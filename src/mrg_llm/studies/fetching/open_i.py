@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import write_whole
 from mrg_llm.studies.fetching.download import ask, download
 from mrg_llm.studies.fetching.unpack import unpack
 
@@ -171,9 +171,7 @@ def recorded(out: Path) -> dict[str, Any]:
 
 def write_record(out: Path, record: dict[str, Any]) -> None:
     path = out / "archives" / "fetched.json"
-    aside = path.with_name(f".{path.name}.partial")
     try:
-        aside.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(aside, path)
+        write_whole(path, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise ResourceError(f"{path} cannot be written ({error.strerror}); make room there") from error

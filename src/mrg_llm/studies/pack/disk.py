@@ -1,16 +1,15 @@
-"""Files that survive a kill and a power cut, one writer at a time, and errors of the disk in a sentence."""
+"""What a pack is written with: one writer at a time, files that grow, and errors of the disk in a sentence."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import flush
 
 
 @contextmanager
@@ -51,30 +50,6 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_whole(path: Path, content: Mapping[str, Any]) -> None:
-    """The file as JSON, or what was there before."""
-    aside = aside_of(path)
-    with aside.open("wb") as file:
-        file.write(json.dumps(content, indent=1).encode())
-        flush(file)
-    put_in_place(aside, path)
-
-
-def aside_of(path: Path) -> Path:
-    """Where a file is written before it has its name."""
-    return path.with_name(f".{path.name}.partial")
-
-
-def put_in_place(aside: Path, path: Path) -> None:
-    """Give a flushed file its name, for good."""
-    aside.replace(path)
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def append(path: Path, data: bytes) -> None:
     """Raises OSError; a part of the data may have been written then."""
     with path.open("ab") as file:
@@ -88,8 +63,3 @@ def cut(path: Path, size: int) -> None:
         if file.tell() < size:
             raise DataError(f"{path} is shorter than it was; delete its folder and pack the data again")
         file.truncate(size)
-
-
-def flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import DataError
-from mrg_llm.studies.pack.disk import aside_of
+from mrg_llm.files import aside_of
 from mrg_llm.studies.pack.layout import JOURNAL, MANIFEST, line_of, load_manifest, row_of
 from mrg_llm.studies.study import StudySet
 

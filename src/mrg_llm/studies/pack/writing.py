@@ -8,13 +8,15 @@ result is the same bytes, disturbed or not, by however many workers the films we
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mrg_llm.errors import DataError
-from mrg_llm.studies.pack.disk import alone, append, aside_of, cut, flush, put_in_place, write_whole, writing
+from mrg_llm.files import aside_of, flush, put_in_place, write_whole
+from mrg_llm.studies.pack.disk import alone, append, cut, writing
 from mrg_llm.studies.pack.layout import FORMAT, INDEX, JOURNAL, MANIFEST, Square, line_of, row_of, shard_name
 from mrg_llm.studies.pack.state import Packed, Recipe, Shard, packed_so_far
 from mrg_llm.studies.pack.verify import sha256_of
@@ -46,7 +48,7 @@ def write_pack(
 def start(pack: Path, recipe: Recipe, found: Packed) -> None:
     """A manifest that says the pack is not whole; index and journal cut to what counts."""
     if not (pack / MANIFEST).exists():
-        write_whole(pack / MANIFEST, {"format": FORMAT, "recipe": asdict(recipe), "complete": False})
+        write_manifest(pack, {"format": FORMAT, "recipe": asdict(recipe), "complete": False})
     cut(pack / INDEX, found.shards[-1].index_bytes if found.shards else 0)
     cut(pack / JOURNAL, sum(len(line_of(asdict(shard))) for shard in found.shards))
 
@@ -84,7 +86,11 @@ def finish(pack: Path, studies: StudySet, recipe: Recipe, packed: Packed) -> Non
         "index_sha256": sha256_of(pack / INDEX), "shards": [asdict(shard) for shard in packed.shards],
         "notes": [asdict(note) for note in studies.notes],
     }  # fmt: skip
-    write_whole(pack / MANIFEST, manifest)
+    write_manifest(pack, manifest)
+
+
+def write_manifest(pack: Path, manifest: dict[str, Any]) -> None:
+    write_whole(pack / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 class OpenShard:

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from mrg_llm.errors import DataError, ResourceError
+from mrg_llm.files import write_whole
 from mrg_llm.studies.phantom.anatomy import draw_body
 from mrg_llm.studies.phantom.findings import FINDINGS, draw_scene
 from mrg_llm.studies.phantom.frontal import Frontal
@@ -68,9 +69,8 @@ def write_phantoms(
             rows.append({**row, "split": split_of(index, splits)})
             if progress:
                 progress(index + 1, studies)
-        aside = out / f".{MANIFEST}.partial"
-        aside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        aside.replace(out / MANIFEST)
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        write_whole(out / MANIFEST, lines.encode(), durable=False)  # neither are the films
     except OSError as error:
         raise ResourceError(f"phantoms cannot be written to {out} ({error.strerror}); choose another folder") from error
     return out / MANIFEST
