@@ -70,9 +70,9 @@ def test_changes_go_to_all_arms_and_an_arm_keeps_its_own(planned):
 
 def test_a_file_that_is_like_another(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('like = "claim"\nname = "mine"\nseeds = [5]\n')
-    mine, claim = load_experiment(str(path)).experiment, load_experiment("claim").experiment
-    assert mine.seeds == (5,) and mine.arm == claim.arm
+    path.write_text('like = "claim"\nname = "mine"\nseeds = [5]\nkeep = ["prompt-wise", "none", "static"]\n')
+    mine = load_experiment(str(path)).experiment
+    assert mine.seeds == (5,) and [arm.name for arm in mine.arm] == ["none", "static", "prompt-wise"]
     other = tmp_path / "other.toml"
     other.write_text(f'like = "{path}"\nname = "other"\n')
     assert load_experiment(str(other)).experiment == mine.model_copy(update={"name": "other"})
@@ -90,6 +90,8 @@ def test_a_file_that_is_like_another(tmp_path):
         (('references = ["none"', 'references = ["nobody"'), "names the arm nobody, but trains none"),
         (('of = "prompt-wise"', 'of = "other-prompts"'), "names the arm other-prompts, but trains none"),
         (('shown = "other-prompts"', ""), "needs of = ARM and shown"),
+        (('name = "tiny"', 'name = "tiny"\nkeep = ["nobody"]'), "keeps the arm nobody, but has none"),
+        (('name = "tiny"', 'name = "tiny"\nkeep = ["none"]'), "names the arm static, but trains none"),
         (("best = 1", "best = 3"), "needs best = N and among"),
         (('"full", ', '"fulll", '), "no protocol 'fulll'"),
         (("variant=none", "varian=none"), "the nearest is model.prompts.variant"),

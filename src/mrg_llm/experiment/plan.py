@@ -54,6 +54,7 @@ class Experiment(Table):
     references: tuple[str, ...] = Field(description="every arm is tested against each of these")
     protocols: tuple[str, ...] = Field(("full",), min_length=1, description="of the n-gram scores; the first leads")
     choose: str = Field("loss", description="the validation figure that ranks arms for `best`; 'loss': the lowest wins")
+    keep: tuple[str, ...] = Field((), description="only these of the arms, for a file that is like another; empty: all")
     arm: tuple[Arm, ...] = Field(min_length=1)
 
     def named(self, name: str) -> Arm:
@@ -147,6 +148,11 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"{name}: {where}: {first['msg'].lower()}") from error
     refuse_unknown(experiment, name)
+    if experiment.keep:
+        experiment = experiment.model_copy(
+            update={"arm": tuple(a for a in experiment.arm if a.name in experiment.keep)}
+        )
+        refuse_unknown(experiment, name)
     planned = Planned(experiment, tuple(changes))
     for arm in planned.trained:
         own = planned.settings(arm, experiment.seeds[0]).data
@@ -184,6 +190,8 @@ def refuse_unknown(experiment: Experiment, where: str) -> None:
         raise SettingsError(f"{where}: several arms are called {twice[0]}; each needs a name of its own")
     trained = [arm.name for arm in experiment.arm if not arm.of]
     meant = [*experiment.references]
+    if unknown := [n for n in experiment.keep if n not in names]:
+        raise SettingsError(f"{where} keeps the arm {unknown[0]}, but has none of that name ({', '.join(names)})")
     for arm in experiment.arm:
         meant += [*arm.among, *([arm.aligned] if isinstance(arm.aligned, str) else []), *([arm.of] if arm.of else [])]
         if (arm.best > 0) != bool(arm.among) or arm.best > len(arm.among):
