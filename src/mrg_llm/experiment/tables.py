@@ -18,6 +18,7 @@ SEES = {
     "clinical": {"clinical_micro_f1": LABELS["clinical_micro_f1"], "clinical_f1": LABELS["clinical_f1"],
                  "clinical_micro_f1_5": LABELS["clinical_micro_f1_5"], "anatomy_f1": LABELS["anatomy_f1"]},
 }  # fmt: skip
+HEADS = SEES["nats"] | LABELS | {"f1": "findings F1"}
 TESTED = ("image_worth", "clinical_micro_f1", "clinical_f1", "bleu4", "cider", "f1")
 PUBLISHED = "For R2Gen's test split, by the authors' own protocols; copied, not measured here."
 SPLITS = {"val": "Validation", "test": "Test"}
@@ -124,28 +125,28 @@ def differs(found: dict[str, Any], scored: dict[str, Any], name: str, group: str
 
 
 def tests_table(found: dict[str, Any], scored: dict[str, Any]) -> str:
-    lead, rows = found["protocols"][0], []
-    for test in scored["tests"]:
-        for group, compared in test.items():
-            if group in ("nats", "clinical", "findings", lead):
-                for name, d in compared.items():
-                    if name in TESTED:
-                        rows.append([
-                            f"`{test['arm']}` - `{test['against']}`", metric(name, group),
-                            f"{d['value']:+.3f} ({d['low']:+.3f} to {d['high']:+.3f})", p_value(d["p_holm"]),
-                            f"{d['agree']} of {len(test['seeds'])}",
-                        ])  # fmt: skip
-    return table(["arms", "figure", "difference", "p (Holm)", "seeds of that sign"], rows)
+    """A row a pair of arms; of each headline figure the difference, its p and in how many seeds it has that sign."""
+    groups = ("nats", "clinical", "findings", found["protocols"][0])
+    pairs = [
+        {name: d for group in groups for name, d in test.get(group, {}).items() if name in TESTED}
+        for test in scored["tests"]
+    ]
+    names = [name for name in TESTED if any(name in pair for pair in pairs)]
+    rows = [
+        [f"`{test['arm']}` - `{test['against']}`", *(difference(pair.get(name), len(test["seeds"])) for name in names)]
+        for test, pair in zip(scored["tests"], pairs, strict=True)
+    ]
+    return table(["difference (p, seeds of that sign)", *(HEADS[name] for name in names)], rows)
 
 
-def metric(name: str, group: str) -> str:
-    if group == "findings":
-        return "findings F1"
-    return SEES["nats"].get(name, LABELS.get(name, name))
+def difference(d: dict[str, Any] | None, seeds: int) -> str:
+    if d is None:
+        return ""
+    return f"{d['value']:+.3f} ({d['low']:+.3f} to {d['high']:+.3f}; {p_value(d['p_holm'])}; {d['agree']}/{seeds})"
 
 
 def p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def cost_table(found: dict[str, Any]) -> str:
