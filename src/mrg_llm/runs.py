@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mrg_llm.boxed import model_folder
 from mrg_llm.errors import CheckpointError, DataError
 from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
@@ -24,14 +25,14 @@ from mrg_llm.training.publish import DATA_FILE, FAMILIAR_FILE, SETTINGS_FILE
 def load(
     run: str | Path, *, decode: DecodeSettings | None = None, device: str | None = None, precision: str = "fp32"
 ) -> Reporter:
-    """A trained model from its run folder, ready to write reports.
+    """A trained model from its run folder, or the "starter" that comes with the package, ready to write reports.
 
     precision: "fp32" (a study gets the same report alone or in any batch) or "bf16". Raises CheckpointError where the
     folder is not a run, is damaged, or was trained for another LLM.
     """
     import torch
 
-    folder = Path(run)
+    folder = model_folder(run)
     if not folder.is_dir():
         raise CheckpointError(f"{run} is not a folder; give the run folder that 'mrg train --out' wrote")
     changed = verify(folder)
@@ -72,7 +73,7 @@ def reading(run: str | Path, spec: str, split_by: str | None = None) -> dict[str
     """How `open_studies` should read the data `spec` for this run: the sections it learned, and where it is the data
     that it was trained on, the splits that it was trained with (else its training studies could pass for others).
     """
-    folder = Path(run)
+    folder = model_folder(run)
     try:
         learned = Settings.model_validate_json((folder / SETTINGS_FILE).read_text()).data
         trained = json.loads((folder / DATA_FILE).read_text())
@@ -139,7 +140,7 @@ def generate(
 
 def describe(run: str | Path) -> tuple[MRGConfig, list[str], dict]:
     """What `mrg check` prints: the config, the files that are damaged, and where the data came from."""
-    folder = Path(run)
+    folder = model_folder(run)
     changed = verify(folder)
     config = read_config(folder)
     data = folder / DATA_FILE

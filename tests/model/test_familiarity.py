@@ -63,6 +63,15 @@ def test_it_survives_a_file_and_names_a_damaged_one(familiarity, tmp_path):
         Familiarity.load(path)
 
 
+def test_the_encoder_is_loaded_once(phantoms, familiarity, monkeypatch):
+    from mrg_llm.model import familiarity as module
+
+    fresh, loaded, load = Familiarity(familiarity.numbers), [], module.VisionEncoder.load
+    monkeypatch.setattr(module.VisionEncoder, "load", lambda config: loaded.append(config) or load(config))
+    films = [read_film(phantoms.split("val")[0].views[0].path)]
+    assert fresh.of_films(films) == fresh.of_films(films) and len(loaded) == 1
+
+
 def test_too_few_films_say_nothing(phantoms):
     assert familiar_films(phantoms.split("train")[:3], 1000, seed=0) is None
     with pytest.raises(ValueError, match=str(FEWEST)):

@@ -59,6 +59,27 @@ def test_a_damaged_cache_is_noticed(tmp_path):
     assert not wheels.intact(tmp_path)
 
 
+def test_hashes_are_checked_once_a_process_and_again_where_the_folder_is_gone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setenv("MRG_CACHE", str(tmp_path))
+    monkeypatch.setattr(wheels, "intact", lambda folder: asked.append(folder) or True)
+    folder = tmp_path / f"dinov2-small-{wheels.WHEEL_MODELS['dinov2-small'].version}"
+    folder.mkdir()
+    assert wheels.wheel_folder("dinov2-small") == wheels.wheel_folder("dinov2-small") == folder
+    assert asked == [folder]
+    folder.rmdir()
+    wheels.wheel_folder("dinov2-small")
+    assert asked == [folder, folder]
+
+
+def test_each_has_an_encoder_of_its_own(dinov2_folder):
+    first, second = load_pretrained("dinov2-small", "vision"), load_pretrained("dinov2-small", "vision")
+    with torch.no_grad():
+        next(first.parameters()).add_(1)
+    assert not torch.equal(next(first.parameters()), next(second.parameters()))
+    assert torch.equal(next(load_pretrained("dinov2-small", "vision").parameters()), next(second.parameters()))
+
+
 def test_a_missing_wheel_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("MRG_CACHE", str(tmp_path))
     model = wheels.WheelModel("no-such-wheel", "1.0", "x", "0", "MIT", wheels.convert_dinov2)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import SplitBy, open_data
+from mrg_llm.boxed import STARTER
+from mrg_llm.cli.options import Model, SplitBy, loaded, open_data
 from mrg_llm.errors import InputError
 
 
@@ -16,7 +17,7 @@ def report(
     films: Annotated[
         list[Path], typer.Argument(help="the films of one study (DICOM, PNG, JPEG), or their folder, zip or DICOMDIR")
     ],
-    model: Annotated[Path, typer.Option("--model", help="a run folder")],
+    model: Model = STARTER,
     format: Annotated[
         str, typer.Option("--format", help="text, json, markdown, pdf, dicom-sr, dicom-pdf or fhir")
     ] = "text",
@@ -49,12 +50,11 @@ def report(
     check_study(format, study)
     if data and not explain:
         raise InputError("--data was given, but no --explain: the likest training studies stand on its page only")
-    from mrg_llm import runs
+    training = likest_of(model, data, split_by) if data else ()
+    reporter = loaded(model)
     from mrg_llm.drafting import drafted
     from mrg_llm.settings import changed_confidence
 
-    training = open_data(data, **runs.reading(model, data, split_by)).split("train") if data else ()
-    reporter = runs.load(model)
     reporter.confidence = changed_confidence(reporter.confidence, changes or [])
     asked = reporter.asked(indication=indication, prior=prior)
     shown = reporter.shown(films, anyway=anyway)
@@ -72,3 +72,10 @@ def report(
         typer.echo(draft.notice, err=True)
     else:
         typer.echo(render(draft, format), nl=False)
+
+
+def likest_of(model: str, data: str, split_by: str | None):
+    """The studies among which the page looks for alike ones."""
+    from mrg_llm import runs
+
+    return open_data(data, **runs.reading(model, data, split_by)).split("train")

@@ -12,13 +12,14 @@ from typing import Annotated
 import typer
 
 from mrg_llm.cli import dicom
+from mrg_llm.cli.options import Model, loaded
 from mrg_llm.errors import SettingsError
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 
 
 def serve(
-    model: Annotated[Path | None, typer.Option("--model", help="a run folder")] = None,
+    model: Model = "",
     host: Annotated[str, typer.Option(help="where to listen; beyond this machine it needs --keys")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="the port (0: any)")] = 8000,
     keys: Annotated[Path | None, typer.Option(help="a file of keys: /v1 then asks for one of them")] = None,
@@ -69,9 +70,10 @@ def serve(
         dicom_port, host=dicom_host, title=dicom_title, allow=dicom_allow, store=dicom_store, wait=dicom_wait,
         keep=dicom_keep, disk=dicom_disk, send=dicom_send, stow=stow, credentials=stow_credentials,
     )  # fmt: skip
-    if model is None:
-        raise SettingsError("--model says which run folder to serve; give it, for example --model demo/prompt-wise")
-    from mrg_llm import runs
+    if not model:
+        raise SettingsError(
+            "--model says which run folder to serve; give it, for example --model demo/prompt-wise, or --model starter"
+        )
     from mrg_llm.model.processing import NOT_A_DEVICE
     from mrg_llm.serving.bodies import Limits
     from mrg_llm.serving.engine import ReporterEngine
@@ -87,7 +89,7 @@ def serve(
     )  # fmt: skip
     audited = AuditFile(audit) if audit else None
     listening = bound(host, port)
-    engine = ReporterEngine(runs.load(model))
+    engine = ReporterEngine(loaded(model))
     service = Service(
         engine, options, keys=known, audit=audited,
         node_of=partial(start, node) if node else None,

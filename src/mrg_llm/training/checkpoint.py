@@ -141,8 +141,8 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, s
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put saved state back, on each parameter's device (the step counter stays where the optimizer keeps it)."""
+    """Put saved state back, on each parameter's device: a fused optimizer has its step counters there, too."""
     for label, value in tensors.items():
         name, key = label.rsplit("|", 1)
         parameter = parameters[name]
-        optimizer.state[parameter][key] = value.clone() if key == "step" else value.to(parameter.device)
+        optimizer.state[parameter][key] = value.to(parameter.device)

@@ -27,12 +27,7 @@ def remember_films(
     nothing changes, where not even one fits or the encoder has no frozen layers. Computed in the order of the studies,
     so that a run that is taken up again remembers the same bits.
     """
-    if not model.vision.remembers or len(data) == 0:
-        return 0
-    dtype = np.float16 if model.vision.autocast_bf16 else np.float32
-    view = (model.vision.patches + 1) * model.vision.width * np.dtype(dtype).itemsize
-    once = view * sum(len(study.views) for study in data.studies)
-    copies = min(copies if data.augmented else 1, int(most_gib * 2**30 // max(1, once)))
+    copies = versions_that_fit(model, data, copies, most_gib)
     if copies == 0:
         return 0
     kept: list[list[np.ndarray]] = []
@@ -42,7 +37,7 @@ def remember_films(
         for index in range(len(data)):
             waiting.append(data.film(index, epoch))
             if index + 1 == len(data) or sum(map(len, waiting)) >= FILMS_AT_ONCE:
-                version += below(model, waiting, dtype)
+                version += below(model, waiting)
                 waiting = []
                 progress(epoch * len(data) + index + 1)
         kept.append(version)
@@ -50,8 +45,25 @@ def remember_films(
     return copies
 
 
-def below(model: MRGModel, films: list[np.ndarray], dtype) -> list[np.ndarray]:
+def versions_that_fit(model: MRGModel, data: SplitData, copies: int, most_gib: float) -> int:
+    """How many versions of each film `remember_films` would keep."""
+    if not model.vision.remembers or len(data) == 0:
+        return 0
+    once = film_bytes(model) * sum(len(study.views) for study in data.studies)
+    return min(copies if data.augmented else 1, int(most_gib * 2**30 // max(1, once)))
+
+
+def film_bytes(model: MRGModel) -> int:
+    """What is remembered of a film takes so much memory."""
+    return (model.vision.patches + 1) * model.vision.width * np.dtype(kept_type(model)).itemsize
+
+
+def kept_type(model: MRGModel) -> type[np.floating]:
+    return np.float16 if model.vision.autocast_bf16 else np.float32
+
+
+def below(model: MRGModel, films: list[np.ndarray]) -> list[np.ndarray]:
     """(W, side, side) uint8 a study -> (W, T, C) a study."""
     stack = torch.from_numpy(np.concatenate(films)).to(model.vision.mean.device).unsqueeze(1).float() / 255
-    tokens = model.vision.below(stack).float().cpu().numpy().astype(dtype)
+    tokens = model.vision.below(stack).float().cpu().numpy().astype(kept_type(model))
     return np.split(tokens, np.cumsum([len(film) for film in films])[:-1])

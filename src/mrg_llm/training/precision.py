@@ -8,6 +8,12 @@ import torch
 from mrg_llm.model.modeling import MRGModel
 
 
+def best_device() -> str:
+    """The kind of device that training runs on, which accelerate chooses in the same way: a GPU where there is one."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found.type if found else "cpu"
+
+
 def is_bf16(precision: str, device: str) -> bool:
     """What "auto" means on this machine: bfloat16 on GPUs that have it and on CPUs with instructions for it."""
     if precision != "auto":

@@ -6,14 +6,13 @@ and films read before). What a killed run did after its last checkpoint has to b
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from mrg_llm.training.footprint import used_so_far
 from mrg_llm.training.journal import entries
 
 EVENT = "spent"
@@ -60,15 +59,12 @@ def spent_in(journal: Path) -> Spent:
 
 def peak_memory(device: str) -> int:
     """Bytes: the most memory this process has held, or its GPU memory; since `forget_peak` where that can be."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status")
-    if status.is_file():
+    used, status = used_so_far(device), Path("/proc/self/status")
+    if device != "cuda" and status.is_file():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return used.device_bytes or used.host_bytes
 
 
 def forget_peak(device: str) -> None:

@@ -83,14 +83,15 @@ def mean_auc(scores_VT: Tensor, true_VT: Tensor) -> float:
 
 
 @torch.inference_mode()
-def report_losses(model: MRGModel, data: SplitData, batch: int) -> dict[str, float]:
-    """Nats a token of the reference reports: with the right image, and with the next study's image instead.
+def report_losses(model: MRGModel, data: SplitData, batch: int, studies: int | None = None) -> dict[str, float]:
+    """Nats a token of the reference reports: with the right image, and with the next study's image instead; of the
+    split's first `studies` studies, or all.
 
     `image_worth` is the difference: what seeing this patient's film is worth to the model.
     """
     device = model.vision.mean.device
     right, other, tokens = 0.0, 0.0, 0
-    for tensors in in_order(data, batch, device):
+    for tensors in in_order(data, batch, device, studies):
         seen = tensors.look(model)
         words = (tensors.report_ids, tensors.report_mask, tensors.context)
         right += float(model.token_losses(seen, *words).sum())
