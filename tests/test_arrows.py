@@ -24,6 +24,19 @@ ALLOWED = {
     "training": {"errors", "films", "model", "images", "studies", "settings", "scoring", "training", "progress"},
     "serving/node": {"errors", "exports", "images", "serving"},
     "explain": {"errors", "explain", "model", "studies", "settings", "scored", "progress"},
+    "experiment": {
+        "controls",
+        "errors",
+        "experiment",
+        "model",
+        "progress",
+        "runs",
+        "scored",
+        "scoring",
+        "settings",
+        "studies",
+        "training",
+    },
     "serving": {"drafting", "errors", "exports", "images", "explain", "model", "serving"},
 }
 

@@ -1,4 +1,5 @@
-"""Does the model look? Its reports for films that are not the study's: swapped between studies, and blank.
+"""Does the model look? Its reports for films that are not the study's: swapped between studies, and blank; and for
+the right films with the prompts of others.
 
 In: the run that wrote predictions, and the scored studies. Out: its outputs for other films, to be scored as controls.
 """
@@ -16,6 +17,9 @@ from PIL import Image
 
 from mrg_llm import runs
 from mrg_llm.errors import InputError
+from mrg_llm.model.greedy import Look
+from mrg_llm.model.modeling import with_prompts_of
+from mrg_llm.model.processing import Reporter, sound_views
 from mrg_llm.scoring import Output, Outputs, outputs
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.studies.study import Study, View
@@ -44,6 +48,31 @@ def other_films(
             rows = zip(studies, written, strict=True)
             found[name] = outputs(name, [Output(s.id, report.text, s.report or "") for s, report in rows])
     return found
+
+
+class OtherPrompts(Reporter):
+    """A reporter that looks at the right films, with the prompts that the next study's films customized.
+
+    Raises InputError for a model whose prompts do not depend on the film, or fewer than two studies.
+    """
+
+    def __init__(self, reporter: Reporter, studies: Sequence[Study]):
+        super().__init__(reporter.model, reporter.decode, f"{reporter.name}, other prompts")
+        if not self.model.customizes or len(studies) < 2:
+            raise InputError("another film's prompts need a model that customizes them, and two studies or more")
+        self.next = {s.id: studies[(i + 1) % len(studies)] for i, s in enumerate(studies)}
+
+    def look(self, studies: Sequence[Study], films: Sequence[np.ndarray] | None = None) -> Look:
+        seen, context = super().look(studies, films)
+        return with_prompts_of(seen, self.see([], [self.films_after(study) for study in studies])), context
+
+    def films_after(self, study: Study) -> np.ndarray:
+        """The films of the next study that has one that can be read; the study itself has."""
+        films = np.zeros(0)
+        while len(films) == 0:
+            study = self.next[study.id]
+            films = sound_views(study, self.vision.side_px, self.vision.fit)[0]
+        return films
 
 
 def behind(progress: Callable[[int], None], start: int) -> Callable[[int], None]:

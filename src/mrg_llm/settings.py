@@ -63,6 +63,7 @@ class TrainSettings(Table):
     )
     lr: float = Field(5e-4, gt=0, description="peak learning rate of projection, prompts, customizer and heads")
     lr_encoder: float = Field(3e-5, ge=0, description="peak learning rate of the vision encoder; 0 freezes it")
+    lr_lora: float = Field(2e-4, gt=0, description="peak learning rate of LoRA adapters (model.language.lora_rank)")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, on matrices only")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down to it")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of a stage's steps in which the learning rate rises")
@@ -192,6 +193,13 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
     for change in changes:
         apply_change(values, change)
     return validated(values)
+
+
+def only(settings: Settings, *stages: str) -> Settings:
+    """The same settings with the other stages left out."""
+    left_out = {"align_global", "align_local", "generate"} - set(stages)
+    changed = {name: getattr(settings, name).model_copy(update={"epochs": 0.0}) for name in left_out}
+    return settings.model_copy(update=changed)
 
 
 def changed_decoding(decode: DecodeSettings, changes: Sequence[str]) -> DecodeSettings:

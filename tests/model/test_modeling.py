@@ -185,6 +185,19 @@ def test_deep_prompts_start_at_nothing_and_reach_every_step_of_decoding(tiny_set
     assert greedy[0] == alone[0] and len(beams) == 3
 
 
+def test_one_more_visual_token_is_the_mean_of_all_patches(tiny_settings):
+    """method.md's control: what customized prompts are told, told as a visual token."""
+    plain = build(tiny_settings.model)
+    chosen = tiny_settings.model.projection.model_copy(update={"pooled": True})
+    pooled = build(tiny_settings.model.model_copy(update={"projection": chosen}))
+    seen, more = plain.see(*films()), pooled.see(*films())
+    assert plain.parts() == pooled.parts()
+    assert torch.equal(more.visual[:, :-1], seen.visual) and more.visual.shape[1] == seen.visual.shape[1] + 1
+    mean = (seen.features * seen.feature_mask.unsqueeze(-1)).sum(1) / seen.feature_mask.sum(1, keepdim=True)
+    assert torch.allclose(more.visual[:, -1], pooled.projection.to_words(mean), atol=1e-5)
+    assert more.visual_mask[:, -1].all() and torch.equal(more.visual_mask[:, :-1], seen.visual_mask)
+
+
 def test_what_is_unseen_does_not_depend_on_the_film(tiny_model):
     customize(tiny_model)
     with torch.inference_mode():

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mrg_llm.cli import data, reporting, scoring, serving, training
+from mrg_llm.cli import data, experimenting, reporting, scoring, serving, training
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +26,7 @@ app.command()(training.generate)
 app.command()(scoring.score)
 app.command()(scoring.label)
 app.command()(scoring.calibrate)
+app.command()(experimenting.experiment)
 app.command()(reporting.report)
 app.command()(serving.serve)
 app.command()(training.check)

@@ -110,8 +110,10 @@ def check(run: Annotated[str, typer.Argument(help="a run folder, or starter")]) 
     from mrg_llm.errors import CheckpointError
 
     config, changed, data = runs.describe(introduced(run))
-    stored = "" if config.language.quantize == "none" else f", held in {config.language.quantize}"
-    typer.echo(f"language model  {config.language.source} (frozen{stored}), width {config.language.width}")
+    language = config.language
+    stored = "" if language.quantize == "none" else f", held in {language.quantize}"
+    adapters = f", LoRA adapters of rank {language.lora_rank}" if language.lora_rank else ""
+    typer.echo(f"language model  {language.source} (frozen{stored}), width {language.width}{adapters}")
     typer.echo(f"vision encoder  {config.vision.source} at {config.vision.side_px} px")
     typer.echo(f"prompts         {config.prompts.variant}, {config.prompts.prompts}")
     if data:

@@ -15,7 +15,7 @@ from rich.table import Table
 from mrg_llm import runs
 from mrg_llm.demo.budget import Budget, Work, fitted
 from mrg_llm.scoring.findings import FindingScore, score_findings
-from mrg_llm.settings import Settings, load_settings
+from mrg_llm.settings import Settings, load_settings, only
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.phantom import FINDINGS, write_phantoms
 from mrg_llm.studies.study import Study, StudySet
@@ -93,24 +93,12 @@ def train_once(
     out: Path, settings: Settings, studies: StudySet, start_from: Path | None, console: Console, sharing=None
 ) -> Path:
     """Train, or finish a training that was stopped, or do nothing where it is done."""
+    from mrg_llm.training.journal import ended
     from mrg_llm.training.loop import train
 
     if ended(out):
         return out
     return train(settings, studies, out, resume=True, start_from=start_from, console=console, sharing=sharing)
-
-
-def ended(run: Path) -> bool:
-    journal = run / "journal.jsonl"
-    return journal.is_file() and '"event": "end"' in journal.read_text()
-
-
-def only(settings: Settings, *stages: str) -> Settings:
-    """The same settings with the other stages left out."""
-    left_out = {"align_global", "align_local", "generate"} - set(stages)
-    return settings.model_copy(
-        update={name: getattr(settings, name).model_copy(update={"epochs": 0.0}) for name in left_out}
-    )
 
 
 def with_variant(settings: Settings, variant: str) -> Settings:

@@ -22,7 +22,8 @@ class Ahead:
 
     def __init__(self, language: FrozenLanguageModel, constant: tuple[int, ...]):
         self.language = language
-        self.block = read_once(language, constant) if constant and fits(language) else None
+        same = fits(language) and not language.adapted  # adapters learn, and with them what words ahead are to the LLM
+        self.block = read_once(language, constant) if constant and same else None
 
     def __len__(self) -> int:
         """A: positions that need not be run."""

@@ -41,6 +41,10 @@ class ProjectionConfig(Table):
     grid: int = Field(4, ge=1, le=37, description="each view is pooled to grid x grid visual tokens")
     hidden: int = Field(0, ge=0, description="width of a hidden layer; 0: one linear map, as in the paper")
     scale_to_embeddings: bool = Field(True, description="scale visual tokens to the norm of the LLM's embeddings")
+    pooled: bool = Field(
+        False, description="one more visual token a study, the mean of all its patches: the control of what customized "
+        "prompts are told"
+    )  # fmt: skip
 
 
 class PromptConfig(Table):
@@ -94,6 +98,10 @@ class LanguageConfig(Table):
         (), description="what the model is told beside the film: the indication, the patient's earlier report, or both"
     )
     context_tokens: int = Field(48, ge=4, description="each of them is cut to this many LLM tokens")
+    lora_rank: int = Field(
+        0, ge=0, le=256, description="rank of LoRA adapters on all linear maps of the LLM, whose own weights stay "
+        "frozen (extra lora); 0: none"
+    )  # fmt: skip
     chat: bool = Field(True, description="wrap the instruction in the LLM's chat template where it has one")
 
 

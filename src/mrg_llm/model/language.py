@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mrg_llm.errors import CheckpointError
+from mrg_llm.errors import CheckpointError, SettingsError
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.configuration import LanguageConfig
 from mrg_llm.model.sources import load_pretrained, load_tokenizer
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from mrg_llm.model.lean import Lean
     from mrg_llm.model.matrices import Form
 
+ADAPTER, WRAPPED = ".lora_", ".base_layer."  # in peft's names: of an adapter's weight, and of a weight it stands beside
+
 
 class FrozenLanguageModel(nn.Module):
     """A causal LM whose weights never change: no gradient, always in evaluation mode, never in a checkpoint.
 
-    Gradients still flow through it to the embeddings it is given.
+    Gradients still flow through it to the embeddings it is given, and to LoRA adapters where it was given some: they
+    stand beside its weights, learn, and are saved as any trained part is.
     """
 
     def __init__(self, model, tokenizer, config: LanguageConfig | None = None):
@@ -39,6 +42,7 @@ class FrozenLanguageModel(nn.Module):
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
         self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
         self.begun = 0  # studies that it began to write
+        self.adapted = False
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
@@ -54,6 +58,26 @@ class FrozenLanguageModel(nn.Module):
     def train(self, mode: bool = True) -> FrozenLanguageModel:
         """Training mode would switch on dropout in a model that does not learn: it stays in evaluation mode."""
         return super().train(False)
+
+    def adapt(self, rank: int) -> None:
+        """Put LoRA adapters (arXiv 2106.09685) beside all linear maps but the output layer; they start at zero.
+
+        Raises SettingsError where peft is not installed.
+        """
+        try:
+            from peft import LoraConfig, inject_adapter_in_model
+        except ImportError as error:
+            raise SettingsError(
+                "model.language.lora_rank needs peft, which is not installed; pip install 'mrg-llm[lora]'"
+            ) from error
+        chosen = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
+        inject_adapter_in_model(chosen, self.model)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(ADAPTER in name)
+            if ADAPTER in name:  # as everything that learns: small steps vanish in bfloat16
+                parameter.data = parameter.data.float()
+        self.model.eval()
+        self.adapted = True
 
     @property
     def width(self) -> int:
@@ -179,12 +203,14 @@ class FrozenLanguageModel(nn.Module):
             layer.forward = recomputed(layer.forward)
 
     def weights_sha256(self) -> str:
-        """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory.
-        Quantized weights have lost what is hashed: the published ones are read once more, on the CPU."""
+        """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory, and
+        whether or not adapters stand beside them. Quantized weights have lost what is hashed: the published ones are
+        read once more, on the CPU."""
         digest, model = hashlib.sha256(), self.model
         if self.config is not None and self.config.quantize != "none":
             model = load_pretrained(self.config.source, "language", self.config.revision, torch.bfloat16)
-        for name, tensor in sorted(model.state_dict().items()):
+        own = {n.replace(WRAPPED, "."): t for n, t in model.state_dict().items() if ADAPTER not in n}
+        for name, tensor in sorted(own.items()):
             digest.update(name.encode())
             bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
             digest.update(bits.numpy())

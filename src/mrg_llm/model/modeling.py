@@ -21,7 +21,7 @@ from mrg_llm.model.ahead import Ahead
 from mrg_llm.model.alignment import AlignmentHeads
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.head import frozen_cross_entropy
-from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.language import ADAPTER, FrozenLanguageModel
 from mrg_llm.model.projection import Projection
 from mrg_llm.model.prompts import CUSTOMIZED, Promptbook, masked_mean
 from mrg_llm.model.sequence import LLMInput, Words, assemble, make_frame
@@ -66,8 +66,11 @@ class MRGModel(nn.Module):
             scale = language.layer_scale(self.frame.before + self.frame.after) if config.prompts.deep else None
             self.promptbook = Promptbook(config.prompts, start, vision.width, width, scale)
         self.language = language
+        if config.language.lora_rank:  # last: no other part's random start may depend on it
+            language.adapt(config.language.lora_rank)
         self.learned_names = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
-        assert not any(n.startswith("language.") for n in self.learned_names), "the frozen LLM asks for a gradient"
+        llm = [n for n in self.learned_names if n.startswith("language.") and ADAPTER not in n]
+        assert not llm, "the frozen LLM asks for a gradient"
 
     @classmethod
     def build(cls, config: MRGConfig, dtype: torch.dtype = torch.float32) -> MRGModel:
@@ -150,7 +153,7 @@ class MRGModel(nn.Module):
     # -- what is trained -------------------------------------------------------------------------------------------
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter of everything that learns; nothing of the LLM is in it."""
+        """Name -> parameter of everything that learns; nothing of the LLM is in it but adapters that it was given."""
         return {n: p for n, p in self.named_parameters() if n in self.learned_names}
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -183,6 +186,8 @@ class MRGModel(nn.Module):
             part = name.split(".")[0]
             if name.startswith("promptbook.customizer"):
                 part = "customizer"
+            elif ADAPTER in name:
+                part = "adapters"
             counts[part] = counts.get(part, 0) + parameter.numel()
         return counts
 
@@ -214,6 +219,12 @@ class MRGModel(nn.Module):
             raise CheckpointError(f"{folder / WEIGHTS_FILE} is missing or damaged; run 'mrg check {folder}'") from error
         model.load_trained_state(state, str(folder))
         return model.eval()
+
+
+def with_prompts_of(seen: Seen, other: Seen) -> Seen:
+    """What was seen of some studies, with the customized prompts of others: the control that tells whether they are
+    used."""
+    return replace(seen, prompts=other.prompts, trunk=other.trunk)
 
 
 def read_config(folder: Path) -> MRGConfig:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.configuration import ProjectionConfig
+from mrg_llm.model.prompts import masked_mean
 
 
 class Projection(Mixed):
@@ -30,10 +31,15 @@ class Projection(Mixed):
             nn.init.constant_(self.norm.weight, embedding_std)
 
     def forward(self, features_BWNC: Tensor, view_mask_BW: Tensor) -> tuple[Tensor, Tensor]:
-        """Visual tokens V (B, W*M, D) and their mask (B, W*M)."""
+        """Visual tokens V (B, W*M, D) and their mask (B, W*M); with `pooled` one more behind them."""
         visual_BWMD = self.to_words(pool_grid(features_BWNC, self.config.grid))
         mask_BWM = view_mask_BW.unsqueeze(-1).expand(visual_BWMD.shape[:3])
-        return visual_BWMD.flatten(1, 2), mask_BWM.flatten(1, 2)
+        visual_BND, mask_BN = visual_BWMD.flatten(1, 2), mask_BWM.flatten(1, 2)
+        if self.config.pooled:
+            pooled_B1D = self.to_words(masked_mean(features_BWNC.mean(2), view_mask_BW)).unsqueeze(1)
+            visual_BND = torch.cat([visual_BND, pooled_B1D], dim=1)
+            mask_BN = torch.cat([mask_BN, torch.ones_like(mask_BN[:, :1])], dim=1)
+        return visual_BND, mask_BN
 
     def to_words(self, features: Tensor) -> Tensor:
         """Features (..., C) -> the LLM's space (..., D), at the norm of its word embeddings."""

@@ -130,9 +130,10 @@ def as_mask(language: FrozenLanguageModel, seen_R1ST: Tensor) -> Tensor:
 
 
 def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
-    """Keys and values of constant words at the start, (L, 2, 1, G, P, E): read once, for the weights never change."""
+    """Keys and values of constant words at the start, (L, 2, 1, G, P, E): read once, for the weights never change.
+    Adapters do: with them the words are read anew for every slab."""
     key = (tuple(words), language.dtype, language.model.device)
-    if key not in language.read:
+    if key not in language.read or language.adapted:
         with torch.inference_mode(False), torch.no_grad():  # training may use what a validation read first
             slab = Slab(language, 1, len(words), ())
             slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mrg_llm.scoring.clinical import label_report
+from mrg_llm.scoring.statistics import Tally
+from mrg_llm.scoring.statistics import ratio as share
+from mrg_llm.studies.study import Finding
+
+SIZES = ("small", "moderate", "large")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,36 @@ def score_findings(
         sum(s.false_negatives for s in parts),
     )
     return scores
+
+
+def findings_tally(reports: Sequence[str], truths: Sequence[Sequence[Finding]], observations: Sequence[str]) -> Tally:
+    """The same counts as a tally: F1 by observation ("f1/Edema") and together ("f1"), and the share of drawn findings
+    of each size that the report names ("recall/small"). A false alarm has no size, so sizes have no precision."""
+    columns: dict[str, list[int]] = {}
+    for report, truth in zip(reports, truths, strict=True):
+        written, drawn = written_findings(report, observations), {f.observation: f for f in truth}
+        row: dict[str, int] = {}
+        for o in observations:
+            named, there = o in written, o in drawn
+            row |= {f"tp/{o}": named and there, f"fp/{o}": named and not there, f"fn/{o}": there and not named}
+        for size in SIZES:
+            of_size = [o for o, f in drawn.items() if f.size == size]
+            row |= {f"drawn/{size}": len(of_size), f"named/{size}": len(written & set(of_size))}
+        for name, value in row.items():
+            columns.setdefault(name, []).append(int(value))
+    names = list(columns)
+
+    def formula(sums_DS: np.ndarray) -> dict[str, np.ndarray]:
+        at = {name: sums_DS[:, i] for i, name in enumerate(names)}
+
+        def f1(chosen: Sequence[str]) -> np.ndarray:
+            tp, fp, fn = (np.sum([at[f"{kind}/{o}"] for o in chosen], axis=0) for kind in ("tp", "fp", "fn"))
+            return share(2 * tp, 2 * tp + fp + fn)
+
+        values = {"f1": f1(observations)} | {f"f1/{o}": f1([o]) for o in observations}
+        return values | {f"recall/{size}": share(at[f"named/{size}"], at[f"drawn/{size}"]) for size in SIZES}
+
+    return Tally(np.stack([np.array(columns[name], dtype=np.float64) for name in names], axis=1), formula)
 
 
 def ratio(part: float, whole: float) -> float:

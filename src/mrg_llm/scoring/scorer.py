@@ -86,7 +86,7 @@ def score_run(
     names = [*("constant", "random", "nearest"), *(o.name for o in aligned), *other_films]
     if len(set(names)) < len(names):
         raise InputError(f"two of the systems to compare have one name ({', '.join(names)}); rename a file")
-    jar, reason = _meteor(with_meteor)
+    jar, reason = started_meteor(with_meteor)
     if reason:
         skipped["meteor"] = reason
     try:
@@ -105,7 +105,7 @@ def score_run(
             return Rival(what, _sections(theirs, draws, seed), differences)
 
         progress("choosing the constant report")
-        beside, missing = _baselines(outputs.ids, training, nearest, language, labels, constant_by, seed)
+        beside, missing = baselines_of(outputs.ids, training, nearest, language, labels, constant_by, seed)
         skipped |= missing
         baselines = {b.name: rival(b.name, b.what, [rule.clean_training(p) for p in b.predictions]) for b in beside}
         comparisons = {o.name: rival(o.name, f"the outputs in {o.name}", o.predictions) for o in aligned}
@@ -138,7 +138,7 @@ def score_run(
     )
 
 
-def _meteor(wanted: bool) -> tuple[meteor_jar.Meteor | None, str | None]:
+def started_meteor(wanted: bool) -> tuple[meteor_jar.Meteor | None, str | None]:
     """A running METEOR, or why there is none. A Java that cannot run the jar costs METEOR, not the other values."""
     reason = meteor_jar.unavailable() if wanted else "METEOR was switched off"
     if reason:
@@ -155,7 +155,7 @@ def _sections(tallies: Tallies, draws: int, seed: int) -> Sections:
     return {name: intervals(parts, draws, seed) for name, parts in tallies.items()}
 
 
-def _baselines(
+def baselines_of(
     ids: Sequence[str],
     training: Training | None,
     nearest: Mapping[str, str] | Callable[[str], str] | None,

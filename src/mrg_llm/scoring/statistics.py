@@ -84,6 +84,22 @@ def means(values: Mapping[str, np.ndarray]) -> Tally:
     return Tally(stats_NS, formula)
 
 
+def averaged(tallies: Sequence[Tally]) -> Tally:
+    """The mean of each metric over several systems on the same studies, such as one recipe's runs with several seeds.
+
+    As a tally it has intervals and paired tests over studies like any other: a study that is drawn, or that changes
+    sides, does so in all of them at once. Raises InputError where they are not on the same studies.
+    """
+    _check(tallies)
+    ends = np.cumsum([t.stats_NS.shape[1] for t in tallies])[:-1]
+
+    def formula(sums_DS: np.ndarray) -> dict[str, np.ndarray]:
+        values = [t.formula(part) for t, part in zip(tallies, np.split(sums_DS, ends, axis=1), strict=True)]
+        return {name: np.mean([v[name] for v in values], axis=0) for name in values[0]}
+
+    return Tally(np.concatenate([t.stats_NS for t in tallies], axis=1), formula)
+
+
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below, 0 where there is nothing below."""
     return np.divide(above, below, out=np.zeros_like(np.asarray(above, dtype=np.float64)), where=below != 0)

@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mrg_llm.files import write_whole
 
+FILE = "journal.jsonl"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow", "pydicom")
 
 
@@ -58,6 +60,18 @@ def lines_until(path: Path, step: int) -> list[str]:
         if entry.get("step", 0) <= step:
             kept.append(line)
     return kept
+
+
+def entries(path: Path) -> Iterator[dict[str, Any]]:
+    """What a journal says, line by line; nothing where there is none yet. A line cut by a crash is dropped."""
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
+def ended(run: Path) -> bool:
+    """Whether the training in this folder came to its end."""
+    return any(entry.get("event") == "end" for entry in entries(run / FILE))
 
 
 def versions() -> dict[str, str]:

@@ -58,6 +58,7 @@ def train(
     if unread := run.prepared.unread:
         run.bar.say(f"studies left out, because none of their films can be read: {len(unread)} ({named(unread)})")
     run.accelerator.end_training()
+    run.journal.write(step=run.position.step, **run.meter.entry())
     run.journal.write(event="end", step=run.position.step)
     run.journal.close()
     return out
@@ -227,6 +228,7 @@ def out_of_patience(run: Run) -> bool:
 
 def checkpoint(run: Run, stage: Stage, optimizer) -> None:
     run.accelerator.wait_for_everyone()
+    run.journal.write(step=run.position.step, **run.meter.entry())
     if run.accelerator.is_main_process:
         names = {p: n for n, p in stage_parameters(stage, run.settings.train).items()}
         save_checkpoint(run.out, run.position, run.model.trained_state(), optimizer_tensors(optimizer, names))

@@ -21,9 +21,10 @@ from mrg_llm.studies.study import StudySet
 from mrg_llm.training import publish
 from mrg_llm.training.checkpoint import Position, latest_checkpoint
 from mrg_llm.training.data import SplitData
-from mrg_llm.training.journal import Journal, TrainingBar, versions
+from mrg_llm.training.journal import FILE, Journal, TrainingBar, versions
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import Prepared, Sharing, prepare
+from mrg_llm.training.spent import Meter
 from mrg_llm.training.stages import planned, stage_steps
 
 
@@ -40,6 +41,7 @@ class Run:
     bar: TrainingBar
     position: Position
     stop: threading.Event
+    meter: Meter
 
     @property
     def train(self) -> SplitData:
@@ -90,11 +92,12 @@ def open_run(
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
         "step": position.step, "unreadable": prepared.unread,
     }  # fmt: skip
-    journal = Journal(out / "journal.jsonl", header, position.step if resume and saved else None, not main)
+    journal = Journal(out / FILE, header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
     bar = TrainingBar(total, position.step, console if main else None)
     stop = threading.Event()
-    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop), optimizer_state
+    meter = Meter(accelerator.device.type)
+    return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop, meter), optimizer_state
 
 
 def seed_everything(seed: int, step: int) -> None:

@@ -30,13 +30,16 @@ def peak_rate(name: str, stage: StageSettings, train: TrainSettings) -> float:
     rate = stage.lr or train.lr
     if name.startswith("vision."):
         return train.lr_encoder if stage.lr_encoder is None else stage.lr_encoder
+    if name.startswith("language."):
+        return train.lr_lora
     if isinstance(stage, GenerateSettings) and stage.lr_aligned and name.startswith(ALIGNED):
         return stage.lr_aligned
     return rate
 
 
 def stage_parameters(stage: Stage, train: TrainSettings) -> dict[str, nn.Parameter]:
-    """Name -> parameter of what this stage trains. Sets requires_grad for the stage, and nothing of the LLM."""
+    """Name -> parameter of what this stage trains. Sets requires_grad for the stage. Of the LLM only
+    adapters can be in it."""
     learned = stage.model.learned_names
     chosen = {}
     trains_encoder = peak_rate("vision.", stage.settings, train) > 0

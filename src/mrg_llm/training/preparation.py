@@ -85,7 +85,8 @@ def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -
         "studies": studies.fingerprint,
         "data": settings.data.model_dump(mode="json"),
         "vision": settings.model.vision.model_dump(mode="json"),
-        "language": settings.model.language.model_dump(mode="json"),
+        # Adapters start at zero and texts are read before they move: what is made of these does not depend on them.
+        "language": settings.model.language.model_dump(mode="json", exclude={"lora_rank"}),
         "text_layers": settings.model.alignment.text_layers,
         "texts": needs_texts(settings),
         "seed": settings.train.seed,

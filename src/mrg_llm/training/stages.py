@@ -99,7 +99,7 @@ class Generate(Stage):
 
     def groups(self) -> tuple[str, ...]:
         heads = ("alignment.",) if self.settings.contrast_weight else ()
-        return ("vision.", "projection.", "promptbook.", *heads)
+        return ("vision.", "projection.", "promptbook.", "language.", *heads)  # of the LLM its adapters alone learn
 
     def forward(self, batch: TensorBatch) -> Loss:
         seen = self.look(batch)

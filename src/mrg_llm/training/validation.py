@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mrg_llm.model.alignment import sentence_logits
 from mrg_llm.model.decoding import write_many
-from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.modeling import MRGModel, Seen, with_prompts_of
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.training.data import SplitData, TensorBatch, TextBank, on_device
 from mrg_llm.training.stages import said_of
@@ -101,6 +101,30 @@ def report_losses(model: MRGModel, data: SplitData, batch: int, studies: int | N
 
 
 @torch.inference_mode()
+def nats(
+    model: MRGModel, data: SplitData, batch: int, progress: Callable[[int], None] = lambda done: None
+) -> list[tuple[float, float, float, int]]:
+    """Of each study, nats of its reference report: with its own film, with the next study's film, with its own film but
+    the prompts that the next study's film customized (the same as the first where prompts do not depend on the film);
+    and its tokens. The next of the last is the first."""
+    device = model.vision.mean.device
+    rows: list[tuple[float, float, float, int]] = []
+    for start in range(0, len(data), batch):
+        indices = range(start, min(start + batch, len(data)))
+        own = on_device(data.make(0, indices), device)
+        following = on_device(data.make(0, [(i + 1) % len(data) for i in indices]), device)
+        seen, other = own.look(model), following.look(model)
+        words = (own.report_ids, own.report_mask, own.context)
+        right = model.token_losses(seen, *words).sum(1)
+        elsewhere = model.token_losses(other, *words).sum(1)
+        strange = model.token_losses(with_prompts_of(seen, other), *words).sum(1) if model.customizes else right
+        tokens = own.report_mask.sum(1).tolist()
+        rows += zip(right.tolist(), elsewhere.tolist(), strange.tolist(), tokens, strict=True)
+        progress(len(rows))
+    return rows
+
+
+@torch.inference_mode()
 def written_reports(
     model: MRGModel, data: SplitData, studies: int, decode: DecodeSettings,
     progress: Callable[[int], None] = lambda done: None,
@@ -147,5 +171,6 @@ def first_of(data: SplitData, count: int) -> Sequence[int]:
 
 
 __all__ = [
-    "TensorBatch", "Validation", "finding_auc", "prompt_statistics", "report_losses", "retrieval", "written_reports",
+    "TensorBatch", "Validation", "finding_auc", "nats", "prompt_statistics", "report_losses", "retrieval",
+    "written_reports",
 ]  # fmt: skip

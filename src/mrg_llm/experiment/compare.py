@@ -1,0 +1,105 @@
+"""Is it reproduced? The figures of two experiment.json, one by one.
+
+Tolerance: a figure agrees that lies in the stored 95 % interval, widened by SLACK at both ends (another machine adds
+numbers in another order, and greedy search then writes other words now and then). Trained parameters and numbers of
+studies have to be equal. Time and memory are not compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mrg_llm.errors import InputError
+
+SLACK = 0.005
+TOLERANCE = f"a figure agrees that lies in the stored 95 % interval, widened by {SLACK} at both ends"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure. stored, low, high: what is stored, with its interval. found: None where it was not measured now."""
+
+    what: str
+    stored: float
+    low: float
+    high: float
+    found: float | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.found is not None and self.low - SLACK <= self.found <= self.high + SLACK
+
+    def __str__(self) -> str:
+        now = "was not measured" if self.found is None else f"is {self.found:.4f} now"
+        return f"{self.what} {now}; stored: {self.stored:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+def compare_files(found: Path, stored: Path) -> list[Compared]:
+    """All stored figures beside ours. Raises InputError where the two are not of one experiment."""
+    ours, theirs = read_results(found), read_results(stored)
+    for key, what in (("experiment", "the experiment"), ("data", "the data")):
+        if ours[key] != theirs[key]:
+            raise InputError(
+                f"{stored} cannot be compared: {what} is not the same ({theirs[key]} there, {ours[key]} here)"
+            )
+    for name, arm in theirs["trained"].items():
+        own = ours["trained"].get(name)
+        if own and own.get("settings_sha256") != arm.get("settings_sha256"):
+            raise InputError(f"{stored} cannot be compared: the arm {name} was trained with other settings there")
+    return [*of_training(ours, theirs), *of_splits(ours, theirs)]
+
+
+def differing(found: Path, stored: Path, console: Console) -> list[Compared]:
+    """The figures that do not agree, each said on the console."""
+    compared = compare_files(found, stored)
+    differ = [figure for figure in compared if not figure.agrees]
+    for figure in differ:
+        console.print(f"[yellow]![/] {figure}", highlight=False)
+    console.print(f"{len(differ)} of {len(compared)} figures differ from {stored} ({TOLERANCE})", highlight=False)
+    return differ
+
+
+def of_training(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Compared]:
+    for name, arm in theirs["trained"].items():
+        if "parameters" in arm:
+            own = ours["trained"].get(name, {}).get("parameters")
+            yield exact(f"{name}: trained parameters", sum(arm["parameters"].values()), own and sum(own.values()))
+
+
+def of_splits(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Compared]:
+    for split in ("val", "test"):
+        if split not in theirs:
+            continue
+        here = ours.get(split, {"arms": {}, "n": None})
+        yield exact(f"{split}: studies", theirs[split]["n"], here["n"])
+        for name, arm in theirs[split]["arms"].items():
+            figures = here["arms"].get(name, {}).get("figures", {})
+            for group, metrics in arm["figures"].items():
+                for metric, value in metrics.items():
+                    own = figures.get(group, {}).get(metric, {}).get("value")
+                    yield Compared(
+                        f"{split}: {name}: {group}: {metric}", value["value"], value["low"], value["high"], own
+                    )
+
+
+def exact(what: str, stored: float, found: float | None) -> Compared:
+    """One that has no interval: all counts differ by more than the slack, or not at all."""
+    return Compared(what, stored, stored, stored, found)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not {"experiment", "data", "trained", "val"} <= found.keys():
+            raise ValueError
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no experiment.json that can be read; give one that 'mrg experiment' wrote"
+        ) from error
+    return found

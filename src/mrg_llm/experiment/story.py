@@ -1,0 +1,199 @@
+"""The experiment, cell by cell: what is done is left out, what was stopped goes on, and in the end the figures of all
+cells that are done are written. The test split is written and scored when everything else is done, once."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mrg_llm.errors import InputError, SettingsError
+from mrg_llm.experiment import results
+from mrg_llm.experiment.cells import Cell, alone, cells_of, train_cell, write_cell
+from mrg_llm.experiment.figures import Judge
+from mrg_llm.experiment.outlook import print_plan, timed
+from mrg_llm.experiment.plan import Planned
+from mrg_llm.experiment.plots import write_plots
+from mrg_llm.experiment.ranking import choose, decidable, with_chosen
+from mrg_llm.experiment.tables import written
+from mrg_llm.scoring import Training
+from mrg_llm.scoring.protocol import protocol
+from mrg_llm.scoring.scorer import started_meteor
+from mrg_llm.scoring.statistics import DRAWS
+from mrg_llm.studies.study import Study, StudySet
+from mrg_llm.training.checkpoint import write_file
+from mrg_llm.training.journal import versions
+
+RESULTS, TABLES, TESTED = "experiment.json", "tables.md", "test.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """only, seeds: these arms and seeds; all of the file's where empty. limit: the first N studies of a split are
+    written; 0: all. test: score the test split, which happens once. dry_run: say what there is to do, and stop."""
+
+    out: Path
+    only: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    limit: int = 0
+    test: bool = False
+    dry_run: bool = False
+    meteor: bool = True
+    draws: int = DRAWS
+
+
+def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> Path | None:
+    """Do what is not done yet; returns experiment.json, None for a dry run.
+
+    Raises InputError for what the user can mend, StoppedError after Ctrl-C: the same command goes on.
+    """
+    planned = with_chosen(planned, asked.out)
+    refuse_missing(planned, asked)
+    if asked.dry_run:
+        print_plan(planned, wanted(planned, asked), asked.out, console)
+        return None
+    with alone(asked.out):
+        return walk(planned, studies, asked, console)
+
+
+def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> Path:
+    """All cells that were asked for, the test split if it was, and the figures."""
+    from mrg_llm.training.preparation import Sharing
+
+    val, sharing = with_report(studies, "val", asked.limit), Sharing()
+    while cell := next_cell(planned, asked):
+        left = sum(not other.done("val") for other in wanted(planned, asked))
+        console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} to go)", highlight=False)
+        with timed(asked.out, cell.name):
+            train_cell(cell, planned, studies, sharing, console)
+            write_cell(cell, "val", val, console)
+        if decidable(planned, asked.out):
+            with judging(planned, studies, val, asked, console) as (judge, _):
+                planned = choose(planned, asked.out, judge)
+    if asked.test:
+        test_once(planned, studies, asked, console)
+    return conclude(planned, studies, asked, val, console)
+
+
+def next_cell(planned: Planned, asked: Asked) -> Cell | None:
+    """The first cell that is not done and of which it is known what it is."""
+    cells = wanted(planned, asked)
+    return next((cell for cell in cells if not cell.done("val") and not planned.waits_for(cell.arm)), None)
+
+
+def wanted(planned: Planned, asked: Asked) -> list[Cell]:
+    """The cells that were asked for, and those that a control is of."""
+    names = {*asked.only, *(arm.of for arm in planned.experiment.arm if arm.name in asked.only and arm.of)}
+    arms = [arm for arm in planned.experiment.arm if not asked.only or arm.name in names]
+    return cells_of(planned, asked.out, asked.seeds or planned.experiment.seeds, arms)
+
+
+def all_cells(planned: Planned, out: Path) -> list[Cell]:
+    return cells_of(planned, out, planned.experiment.seeds, planned.experiment.arm)
+
+
+def refuse_missing(planned: Planned, asked: Asked) -> None:
+    """Before hours are spent: arms and seeds that are not there, and a package that an arm will need."""
+    names = [arm.name for arm in planned.experiment.arm]
+    for name in asked.only:
+        if name not in names:
+            raise SettingsError(f"--only {name}: the experiment's arms are {', '.join(names)}")
+    for seed in asked.seeds:
+        if seed not in planned.experiment.seeds:
+            known = ", ".join(map(str, planned.experiment.seeds))
+            raise SettingsError(f"--seeds {seed}: the experiment's seeds are {known}")
+    if importlib.util.find_spec("peft") is None:
+        for cell in wanted(planned, asked):
+            arm = cell.arm
+            if not arm.of and not arm.best and planned.settings(arm, cell.seed).model.language.lora_rank:
+                raise SettingsError(
+                    f"the arm {arm.name} needs peft, which is not installed; pip install 'mrg-llm[lora]', or name the "
+                    "other arms with --only"
+                )
+
+
+def with_report(studies: StudySet, split: str, limit: int) -> list[Study]:
+    """The split's studies that can be scored. Raises InputError where there is none."""
+    found = [study for study in studies.split(split) if (study.report or "").strip()]
+    if not found:
+        raise InputError(f"{studies.source} has no {split} study with a report; arms are compared on those")
+    return found[: limit or None]
+
+
+def conclude(planned: Planned, studies: StudySet, asked: Asked, val: Sequence[Study], console: Console) -> Path:
+    """experiment.json, tables and plots of all cells that are done, whoever did them."""
+    everything = all_cells(planned, asked.out)
+    cells = [cell for cell in everything if cell.done("val")]
+    if not cells:
+        raise InputError("no cell is done yet, so there is nothing to compare; --dry-run says what there is to do")
+    found: dict[str, Any] = {
+        "experiment": planned.experiment.name, "what": planned.experiment.what,
+        "preset": planned.experiment.preset, "changes": list(planned.changes),
+        "references": list(planned.experiment.references), "protocols": list(planned.experiment.protocols),
+        "missing": [cell.name for cell in everything if not cell.done("val")],
+        "data": {"kind": studies.source.partition(":")[0], "sha256": studies.fingerprint,
+                 **{split: len(studies.split(split)) for split in ("train", "val", "test")}},
+        "versions": versions(), "trained": results.trained(planned, cells),
+        "val": split_scored(planned, studies, asked, cells, "val", val, console),
+    }  # fmt: skip
+    if (asked.out / TESTED).is_file():
+        found["test"] = json.loads((asked.out / TESTED).read_text())
+    path = asked.out / RESULTS
+    results.write_json(path, found)
+    found = json.loads(path.read_text())
+    write_plots(found, asked.out)
+    write_file(asked.out / TABLES, written(found).encode())
+    return path
+
+
+def test_once(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> None:
+    """Write and score the test split, when nothing is left to decide. A second time nothing happens."""
+    path = asked.out / TESTED
+    if path.is_file():
+        console.print(f"the test split was scored before; its figures are in {path}, and stay", highlight=False)
+        return
+    cells = all_cells(planned, asked.out)
+    if missing := [cell.name for cell in cells if not cell.done("val")]:
+        raise InputError(
+            f"the test split is scored once, when everything else is done; {len(missing)} cells are not ({missing[0]})"
+        )
+    test = with_report(studies, "test", asked.limit)
+    for cell in cells:
+        with timed(asked.out, cell.name):
+            write_cell(cell, "test", test, console)
+    results.write_json(path, split_scored(planned, studies, asked, cells, "test", test, console))
+
+
+def split_scored(
+    planned: Planned, studies: StudySet, asked: Asked, cells: Sequence[Cell], split: str, own: Sequence[Study],
+    console: Console,
+) -> dict[str, Any]:  # fmt: skip
+    training = [study for study in studies.split("train") if study.report]
+    nearest = results.likest_films(asked.out, split, own, training, console)
+    with judging(planned, studies, own, asked, console) as (judge, say):
+        return results.scored(planned, cells, split, judge, nearest, say)
+
+
+@contextmanager
+def judging(
+    planned: Planned, studies: StudySet, own: Sequence[Study], asked: Asked, console: Console
+) -> Iterator[tuple[Judge, results.Say]]:
+    """What scores reports of these studies, and what tells the person who waits."""
+    from mrg_llm.scored import token_cut
+
+    names = planned.experiment.protocols
+    language = planned.settings(planned.trained[0], planned.experiment.seeds[0]).model.language
+    cut = token_cut(language.source) if any(protocol(name).reference_tokens for name in names) else None
+    jar, _ = started_meteor(asked.meteor)
+    try:
+        with console.status("scoring") as status:
+            yield Judge(own, Training.of(studies), names, cut, jar, asked.draws), status.update
+    finally:
+        if jar is not None:
+            jar.close()

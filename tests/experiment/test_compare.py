@@ -1,0 +1,71 @@
+"""Stored figures: what agrees, what differs, and what cannot be compared."""
+
+import copy
+import json
+
+import pytest
+from rich.console import Console
+
+from mrg_llm.errors import InputError
+from mrg_llm.experiment.compare import SLACK, compare_files, differing
+
+STORED = {
+    "experiment": "claim", "data": {"kind": "iu-xray", "sha256": "a"},
+    "trained": {"none": {"settings_sha256": "b", "parameters": {"vision": 10, "projection": 2}}},
+    "val": {"n": 5, "arms": {"none": {"figures": {"nats": {"loss": {"value": 1.5, "low": 1.4, "high": 1.6}}}}}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """(change of the stored content) -> what differs."""
+
+    def differ(change):
+        found, stored, ours = tmp_path / "found.json", tmp_path / "stored.json", copy.deepcopy(STORED)
+        change(ours)
+        found.write_text(json.dumps(ours))
+        stored.write_text(json.dumps(STORED))
+        return [str(figure) for figure in differing(found, stored, Console(quiet=True))]
+
+    return differ
+
+
+def loss(value: float):
+    return lambda ours: ours["val"]["arms"]["none"]["figures"]["nats"]["loss"].update(value=value)
+
+
+@pytest.mark.parametrize(
+    ("change", "differ"),
+    [
+        (lambda ours: None, []),
+        (loss(1.6 + 0.9 * SLACK), []),
+        (loss(1.6 + 1.1 * SLACK), ["val: none: nats: loss is 1.6055 now; stored: 1.5000 (1.4000 to 1.6000)"]),
+        (loss(1.39), ["val: none: nats: loss is 1.3900 now; stored: 1.5000 (1.4000 to 1.6000)"]),
+        (lambda ours: ours["val"].update(arms={}), ["val: none: nats: loss was not measured"]),
+        (lambda ours: ours["val"].update(n=6), ["val: studies is 6"]),
+        (lambda ours: ours["trained"]["none"]["parameters"].update(vision=11), ["none: trained parameters is 13"]),
+    ],
+)
+def test_every_figure_is_compared_within_the_stored_interval(compared, change, differ):
+    found = compared(change)
+    assert len(found) == len(differ) and all(f.startswith(d) for f, d in zip(found, differ, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda ours: ours.update(experiment="other"), "the experiment is not the same"),
+        (lambda ours: ours["data"].update(sha256="c"), "the data is not the same"),
+        (lambda ours: ours["trained"]["none"].update(settings_sha256="c"), "none was trained with other settings"),
+    ],
+)
+def test_what_is_another_experiment_is_not_compared(compared, change, words):
+    with pytest.raises(InputError, match=words):
+        compared(change)
+
+
+def test_a_file_that_is_no_experiment(tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text("[1]")
+    with pytest.raises(InputError, match=r"no experiment\.json"):
+        compare_files(path, path)

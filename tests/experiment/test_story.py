@@ -1,0 +1,139 @@
+"""A whole tiny experiment: every cell once, resumed, scored, tested, and the test split once."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from mrg_llm.errors import DataError, InputError, SettingsError, StoppedError
+from mrg_llm.experiment import differing
+from mrg_llm.experiment.plan import Planned
+from mrg_llm.training import loop
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The run folders that were trained, in order."""
+    train, folders = loop.train, []
+
+    def counted(settings, studies, out, **how):
+        folders.append("/".join(out.parts[-3:]).removeprefix("out/"))
+        return train(settings, studies, out, **how)
+
+    monkeypatch.setattr(loop, "train", counted)
+    return folders
+
+
+def test_the_whole_story(run, trainings, planned, tmp_path, capsys):
+    found = run()
+    order = ["aligned-none", "none/run", "static/run", "aligned-prompt-wise", "prompt-wise/run"]
+    assert trainings[:5] == [f"seed-0/{name}" for name in order]
+    best = json.loads((tmp_path / "out" / "chosen.json").read_text())["best-not-aligned"]
+    assert best in ("static", "prompt-wise") and found["trained"]["best-not-aligned"]["chosen"] == best
+    assert len(trainings) == 12 and found["missing"] == []
+    assert not (tmp_path / "out" / "seed-0" / "none" / "run" / "checkpoints").exists()
+
+    arms = found["val"]["arms"]
+    assert list(arms) == ["none", "static", "prompt-wise", "best-not-aligned", "other-prompts"]
+    assert arms["none"]["figures"].keys() == {"full", "r2gen-iu", "clinical", "findings", "nats"}
+    assert "nats" not in arms["other-prompts"]["figures"]
+    nats = arms["prompt-wise"]["figures"]["nats"]
+    assert arms["static"]["figures"]["nats"]["prompt_worth"]["value"] == 0 != nats["prompt_worth"]["value"]
+    assert nats["loss"]["value"] == pytest.approx(sum(nats["loss"]["by_seed"]) / 2)
+    assert found["trained"]["prompt-wise"]["best_validation"]["loss"] == pytest.approx(nats["loss"]["value"], rel=1e-4)
+    assert found["val"]["baselines"].keys() == {"constant", "random", "nearest"}
+    pairs = {(t["arm"], t["against"]) for t in found["val"]["tests"]}
+    assert {("prompt-wise", "none"), ("prompt-wise", "static"), ("other-prompts", "prompt-wise")} <= pairs
+    assert ("static", "none") in pairs and ("other-prompts", "none") not in pairs
+    assert not pairs & {("static", "static"), ("none", "static"), ("none", "none")}
+    cost = found["trained"]["static"]["cost"]
+    assert cost["wall_s"] > 0 and cost["process_s"] > 0 and cost["memory_bytes"] > 1e7
+
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert "| `prompt-wise` |" in tables and "not a medical device" in tables and "small, named (" in tables
+    assert (tmp_path / "out" / "tiny-validation.svg").read_text().startswith("<?xml")
+
+    trainings.clear()
+    again = run()
+    assert trainings == [] and again["val"] == found["val"], "what is done was done again, or gave other figures"
+    assert "test" not in again
+    tested = run(test=True)
+    assert (
+        trainings == []
+        and tested["test"]["n"] == 2
+        and "### Test: 2 studies" in (tmp_path / "out/tables.md").read_text()
+    )
+    written = tmp_path / "out" / "seed-0" / "static" / "test.jsonl"
+    written.unlink()
+    assert run(test=True)["test"] == tested["test"] and not written.exists(), "the test split was scored twice"
+
+    stored = tmp_path / "stored.json"
+    stored.write_text((tmp_path / "out" / "experiment.json").read_text())
+    assert differing(tmp_path / "out" / "experiment.json", stored, Console(quiet=True)) == []
+    run(dry_run=True)
+
+
+def test_arms_and_seeds_that_were_asked_for(run, trainings, tmp_path):
+    found = run(only=["other-prompts"], seeds=[1])
+    assert trainings == ["seed-1/aligned-prompt-wise", "seed-1/prompt-wise/run"]
+    assert list(found["val"]["arms"]) == ["prompt-wise", "other-prompts"] and len(found["missing"]) == 8
+    with pytest.raises(InputError, match="scored once, when everything else is done; 8 cells are not"):
+        run(only=["other-prompts"], seeds=[1], test=True)
+    assert not (tmp_path / "out" / "test.json").exists()
+
+
+def test_stopped_and_taken_up(run, trainings, tmp_path, monkeypatch):
+    asked = iter([False, False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "asked_to_stop", lambda run: next(asked))
+        with pytest.raises(StoppedError, match="the same command goes on"):
+            run(only=["none"], seeds=[0])
+    trainings.clear()
+    assert run(only=["none"], seeds=[0])["val"]["n"] == 2
+    assert len(trainings) == 1, "an alignment that had ended was trained again"
+
+
+def test_other_settings_or_data_in_the_same_folder_are_refused(run, planned, studies, tmp_path):
+    run(only=["none"], seeds=[0])
+    with pytest.raises(SettingsError, match="trained with other settings than the experiment has now"):
+        run(Planned(planned.experiment, ("train.lr=0.5",)), only=["none", "static"], seeds=[0])
+    fewer = type(studies)(studies.source, studies.studies[1:])
+    with pytest.raises(DataError, match="other studies"):
+        from mrg_llm.experiment import Asked, run_experiment
+
+        run_experiment(planned, fewer, Asked(tmp_path / "out", ["static"], [0]), Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [({"only": ["nobody"]}, "arms are none, static"), ({"seeds": [7]}, "seeds are 0, 1")]
+)
+def test_what_is_not_there_is_one_sentence(run, asked, words):
+    with pytest.raises(SettingsError, match=words):
+        run(**asked)
+
+
+def test_peft_is_missed_before_anything_is_trained(run, planned, trainings, monkeypatch):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "peft" else find(name, *a))
+    with pytest.raises(SettingsError, match="the arm none needs peft"):
+        run(Planned(planned.experiment, ("model.language.lora_rank=2",)))
+    assert trainings == []
+
+
+def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):
+    from mrg_llm.experiment import Asked, run_experiment
+
+    console = Console(record=True, width=160, file=(tmp_path / "said.txt").open("w"))
+    assert run_experiment(planned, studies, Asked(tmp_path / "out", dry_run=True), console) is None
+    said = console.export_text()
+    assert "seed 1, prompt-wise" in said and "aligned-none" in said and "best 1 of static, prompt-wise" in said
+    assert "10 cells of unknown length" in said and not (tmp_path / "out").exists()
+
+
+def test_two_processes_do_not_work_in_one_folder(run, tmp_path):
+    from mrg_llm.experiment.cells import alone
+
+    with alone(tmp_path / "out"), pytest.raises(InputError, match="another process works in"):
+        run(only=["none"], seeds=[0])
