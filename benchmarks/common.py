@@ -15,15 +15,19 @@ import json
 import os
 import platform
 import random
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import psutil
 
 Task = Callable[[], object]
+Name = TypeVar("Name")
 
 
 def options_of(text: str, rounds: int = 5) -> argparse.ArgumentParser:
@@ -42,16 +46,26 @@ def alternated(systems: Mapping[str, Task], rounds: int, warm: bool = True) -> d
 
 
 def turns(systems: Mapping[str, Task], number: int) -> dict[str, float]:
-    """One round: every system once, in an order that is this round's own; processor seconds of this process."""
-    names = list(systems)
-    random.Random(number).shuffle(names)
+    """One round: every system once, in an order that is this round's own; processor seconds."""
     taken = {}
-    for name in names:
-        start = time.process_time()
+    for name in shuffled(systems, number):
+        start = spent()
         systems[name]()
-        taken[name] = time.process_time() - start
+        taken[name] = spent() - start
         print(f"{name}: {taken[name]:.2f} s of the processor", file=sys.stderr, flush=True)
     return {name: taken[name] for name in systems}
+
+
+def shuffled(names: Mapping[Name, Any], number: int) -> list[Name]:
+    return random.Random(number).sample(list(names), len(names))
+
+
+def spent() -> float:
+    """Processor seconds of this process and of its children: those that have ended (waited for), and those that live,
+    such as a decoder of films or Java's METEOR."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    living = (child.cpu_times() for child in psutil.Process().children(recursive=True))
+    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(times.user + times.system for times in living)
 
 
 def by_system(rounds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:

@@ -1,36 +1,35 @@
 """Writing reports, side by side with transformers' `generate` on the same weights, films and settings.
 
-    python benchmarks/generation.py [--run RUN --data KIND:ROOT] [--studies 590] [--batch 8] [--large 48] [--rounds 5]
-                                    [--threads 1] [--quick] [--out generation.json]
+    python benchmarks/generation.py [--run RUN --data KIND:ROOT --split test] [--studies 590] [--rounds 5] [--batch 8]
+                                    [--ones 4] [--systems NAME ...] [--threads 1] [--out FILE] [--state FILE --only N]
 
     mrg             our greedy search, `--batch` studies at once, others join as some end
-    mrg-large       the same with `--large` studies at once
-    mrg-1           the same with one study at once
+    mrg-default     the same with the run's own number at once
     greedy          generate, greedy, in batches of `--batch`
-    greedy-1        generate, greedy, one by one
     beam-3          generate, beam search with 3 beams, in batches of `--batch` (other texts)
+    mrg-1, greedy-1 one study at a time, the first `--ones` of each slice
 
-Without a run the default models are built untrained, and every report has the longest allowed length. What is seen in
-the films is computed once, before. The systems take turns; seconds are the processor's (the wall's are in the JSON),
-in float32; the median of the rounds is given with the range. `--quick`: 4 studies, one round. Every greedy text is
-compared with generate's. The floor: the LLM's weights read once a step at the measured bandwidth, or the matrix
-products at the measured rate, whichever is longer.
+Every round takes its own slice of the studies (590 in 5 rounds: 118 each), in which all systems write the same reports
+in an order that is the round's own; what is seen in the films is computed once, before. Seconds are the processor's, in
+float32. With `--state` every round is kept as it ends, and a run that was stopped goes on behind it; `--only N` stops
+after N more rounds (0: concludes from what there is). Every greedy text is compared with generate's. Floors: the
+weights read once a step at the measured bandwidth, in two bytes each as bfloat16 was published, or the matrix products
+at the measured rate, whichever is longer; and the prompts' matrix products.
+Without a run the default models are built untrained, and every report has the longest allowed length.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from common import by_system, bytes_a_second, matrix_rate, options_of, result, summary, times, turns, write
 
 from mrg_llm import runs
 from mrg_llm.model.decoding import Draft, decoded, write_many
@@ -42,46 +41,37 @@ from mrg_llm.studies import open_studies
 from mrg_llm.studies.phantom import write_phantoms
 from mrg_llm.studies.study import Study
 
-System = Callable[[], list[Draft]]
+GREEDY = ("mrg", "mrg-default", "mrg-1", "greedy-1")  # whose texts must be those of greedy
+Way = Callable[[], list[Draft]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--run", type=Path)
-    parser.add_argument("--data", help="KIND:ROOT, whose test split is written for; else phantoms are drawn")
+    parser.add_argument("--data", help="KIND:ROOT; else phantoms are drawn")
+    parser.add_argument("--split", default="test")
     parser.add_argument("--studies", type=int, default=590)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--large", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ones", type=int, default=4, help="studies a round that are written one at a time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--systems", nargs="+", help="only these")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--only", type=int, help="stop after this many rounds")
     options = parser.parse_args()
-    if options.quick:
-        options.studies, options.rounds = 4, 1
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", module="transformers")
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         reporter, studies = subject(options, Path(folder))
-        ways = systems(reporter, studies, options.batch, options.large)
-        ways = {name: way for name, way in ways.items() if name in (options.systems or ways)}
-        seconds, drafts = alternated(ways, options.rounds)
-        texts = {name: differing(drafts[name], drafts.get("greedy")) for name in ways if name != "beam-3"}
-        tokens = {name: sum(d.tokens + d.ended for d in written) for name, written in drafts.items()}
-        lowest = floors(reporter.model, tokens, {"mrg-large": options.large, "mrg-1": 1}, options.batch)
-    show(seconds, texts, lowest, len(studies))
-    if options.out:
-        facts = {
-            "cpus": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__,
-            "capability": torch.backends.cpu.get_cpu_capability(), "threads": options.threads,
-            "load": os.getloadavg(),
-        }  # fmt: skip
-        result = {
-            "studies": len(studies), "batch": options.batch, "large": options.large, "machine": facts,
-            "tokens": tokens, "texts_that_differ": texts, "floor": lowest, "seconds": seconds,
-        }  # fmt: skip
-        options.out.write_text(json.dumps(result, indent=1))
+        done = json.loads(options.state.read_text()) if options.state and options.state.is_file() else []
+        most = options.rounds if options.only is None else options.only
+        for number in range(len(done), min(options.rounds, len(done) + most)):
+            part = studies[number * len(studies) // options.rounds : (number + 1) * len(studies) // options.rounds]
+            done.append(one_round(reporter, part, number, options))
+            if options.state:
+                options.state.write_text(json.dumps(done))
+        found = concluded(done, reporter, options)
+        write(options.out, found)
+        show(found)
 
 
 def subject(options: argparse.Namespace, folder: Path) -> tuple[Reporter, list[Study]]:
@@ -90,101 +80,135 @@ def subject(options: argparse.Namespace, folder: Path) -> tuple[Reporter, list[S
     if not data:
         write_phantoms(folder, options.studies, seed=0, splits=(0.0, 0.0, 1.0))
         data = f"phantom:{folder}"
-    studies = list(open_studies(data).split("test"))[: options.studies]
+    studies = list(open_studies(data).split(options.split))[: options.studies]
     if options.run:
         return runs.load(options.run, device="cpu"), studies
     torch.manual_seed(0)
     return Reporter(MRGModel.build(load_settings("iu-xray").model), DecodeSettings(), "untrained"), studies
 
 
-def systems(reporter: Reporter, studies: list[Study], batch: int, large: int) -> dict[str, System]:
-    model, decode = reporter.model, reporter.decode.model_copy(update={"beams": 1, "samples": 0})
+def one_round(reporter: Reporter, studies: list[Study], number: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds, tokens and differing texts of each system on one slice."""
+    ways = systems(reporter, studies, options.batch, options.ones)
+    ways = {name: way for name, way in ways.items() if name in (options.systems or ways)}
+    drafts: dict[str, list[Draft]] = {}
 
-    def looks(size: int) -> list[Look]:
-        return [reporter.look(studies[i : i + size]) for i in range(0, len(studies), size)]
+    def keep(name: str) -> Callable[[], None]:
+        return lambda: drafts.__setitem__(name, ways[name]())
 
-    some, many, single = looks(batch), looks(large), looks(1)
+    seconds = turns({name: keep(name) for name in ways}, number)
+    truth = drafts.get("greedy", [])
+    return {
+        "studies": len(studies),
+        "seconds": seconds,
+        "tokens": {name: sum(d.tokens + d.ended for d in written) for name, written in drafts.items()},
+        "written": {name: len(written) for name, written in drafts.items()},
+        "read": prompts(reporter, studies[: options.ones]) / options.ones,
+        "differ": {
+            name: sum(a.text != b.text for a, b in zip(drafts[name], truth, strict=False))
+            for name in drafts
+            if truth and name not in ("greedy", "beam-3")
+        },
+    }
 
-    def ours(seen: list[Look], size: int) -> System:
-        settings = decode.model_copy(update={"batch": size})
+
+def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> dict[str, Way]:
+    model, decode = reporter.model, reporter.decode.model_copy(update={"beams": 1, "samples": 0, "weights": "full"})
+
+    def looks(size: int, most: int | None = None) -> list[Look]:
+        chosen = studies[:most]
+        return [reporter.look(chosen[i : i + size]) for i in range(0, len(chosen), size)]
+
+    some, single = looks(batch), looks(1, ones)
+
+    def ours(seen: list[Look], **changes: Any) -> Way:
+        settings = decode.model_copy(update=changes)
         return lambda: list(write_many(model, iter(seen), settings))
 
-    def theirs(seen: list[Look], beams: int) -> System:
+    def theirs(seen: list[Look], beams: int) -> Way:
         settings = decode.model_copy(update={"beams": beams})
         return lambda: [d for films, words in seen for d in decoded(model, films, settings, words)]
 
+    warm_up(ours(single[:1]), ours(single[:1]))  # weights are packed with the second
     return {
-        "mrg": ours(some, batch), "mrg-large": ours(many, large), "mrg-1": ours(single, 1),
-        "greedy": theirs(some, 1), "greedy-1": theirs(single, 1), "beam-3": theirs(some, 3),
+        "mrg": ours(some, batch=batch), "mrg-default": ours(some),
+        "greedy": theirs(some, 1), "beam-3": theirs(some, 3),
+        "mrg-1": ours(single, batch=1), "greedy-1": theirs(single, 1),
     }  # fmt: skip
 
 
-def alternated(ways: dict[str, System], rounds: int) -> tuple[dict[str, list[dict[str, float]]], dict]:
-    """Seconds of each system in each round, and what it wrote."""
-    seconds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
-    drafts = {}
-    for number in range(rounds):
-        for name in ways if number % 2 == 0 else reversed(ways):
-            processor, wall = time.process_time(), time.perf_counter()
-            drafts[name] = ways[name]()
-            taken = {"processor": time.process_time() - processor, "wall": time.perf_counter() - wall}
-            seconds[name].append(taken)
-            print(f"{name}: {taken['processor']:.1f} s of the processor", flush=True)
-    return seconds, drafts
+def prompts(reporter: Reporter, studies: list[Study]) -> int:
+    """Positions that these studies have the LLM read, without the constant words, which are read once."""
+    films, words = reporter.look(studies)
+    mask = reporter.model.llm_input(films, context=words).mask
+    return int(mask.sum()) - len(studies) * len(reporter.model.frame.before)
 
 
-def differing(drafts: list[Draft], others: list[Draft] | None) -> int | None:
-    return sum(a.text != b.text for a, b in zip(drafts, others, strict=True)) if others else None
+def warm_up(*ways: Way) -> None:
+    """What a process does once, such as packing weights, is no part of a round."""
+    for way in ways:
+        way()
 
 
-def floors(model: MRGModel, tokens: dict[str, int], sizes: dict[str, int], batch: int) -> dict[str, float]:
-    """Seconds below which these systems cannot write what they wrote."""
+def concluded(done: Sequence[Mapping[str, Any]], reporter: Reporter, options: argparse.Namespace) -> dict[str, Any]:
+    seconds = by_system([part["seconds"] for part in done])
+    found = {
+        name: summary(
+            rounds,
+            written=sum(part["written"][name] for part in done),
+            tokens=sum(part["tokens"][name] for part in done),
+            seconds_a_report=sum(rounds) / sum(part["written"][name] for part in done),
+            prompts=sum(part["read"] * part["written"][name] for part in done),
+            texts_unlike_greedy=sum(part["differ"][name] for part in done) if name in done[0]["differ"] else None,
+        )
+        for name, rounds in seconds.items()
+    }
+    against = {"mrg": ("greedy", "beam-3"), "mrg-default": ("greedy", "beam-3"), "mrg-1": ("greedy-1",)}
+    sizes = {"mrg": options.batch, "mrg-default": reporter.decode.batch, "mrg-1": 1}
+    return result(
+        "generation",
+        unit="processor seconds",
+        per=f"{done[0]['studies']} reports ({options.ones} where one is written at a time)",
+        studies=sum(part["studies"] for part in done),
+        batch=options.batch,
+        default=reporter.decode.batch,
+        systems=found,
+        floors={n: floor(reporter.model, found[n], size, len(done)) for n, size in sizes.items() if n in found},
+        ratios={
+            f"{other} / {name}": times(seconds[other], seconds[name])
+            for name, others in against.items()
+            for other in others
+            if name in seconds and other in seconds
+        },
+        notes=[] if len(done) == options.rounds else [f"{len(done)} of {options.rounds} rounds were run"],
+    )
+
+
+def floor(model: MRGModel, system: Mapping[str, Any], size: int, rounds: int) -> dict[str, Any]:
+    """Processor seconds a round below which a system cannot write what it wrote."""
     language = model.language.model
-    matrices = sum(p.numel() for p in language.parameters() if p.dim() == 2)  # table and head
-    weight = next(language.parameters()).element_size()
-    if not language.config.tie_word_embeddings:
-        matrices -= language.get_input_embeddings().weight.numel()
+    head = language.get_output_embeddings().weight.numel()
+    body = sum(p.numel() for p in language.base_model.layers.parameters())
     rate, bandwidth = matrix_rate(), bytes_a_second()
-    found = {"bytes_a_second": bandwidth, "operations_a_second": rate}
-    for name in tokens.keys() & {"mrg", "mrg-large", "mrg-1"}:
-        count = tokens[name]
-        reading = count / sizes.get(name, batch) * matrices * weight / bandwidth
-        found[name] = max(reading, 2 * matrices * count / rate)
-    return found
+    tokens, prompts = system["tokens"] / rounds, system["prompts"] / rounds
+    read = {count: tokens / size * (body + head) * count / bandwidth for count in (2, 4)}
+    products, prompted = 2 * (body + head) * tokens / rate, 2 * body * prompts / rate
+    return {
+        "value": max(read[2], products) + prompted,
+        "of_4_bytes": max(read[4], products) + prompted,
+        "reading": read[2], "products": products, "prompts": prompted,
+        "why": f"{(body + head) / 1e6:.0f} M weights of 2 bytes read once a step of {size}, {bandwidth / 1e9:.1f} GB/s"
+        f" ({read[2]:.1f} s), or 2 operations a weight and token at {rate / 1e9:.0f} GFLOP/s ({products:.1f} s), the"
+        f" longer of the two; and 2 operations a weight and position of the prompts ({prompted:.1f} s)",
+    }  # fmt: skip
 
 
-def matrix_rate(side: int = 1024, seconds: float = 2.0) -> float:
-    """Operations a processor second of a float32 matrix product."""
-    a = torch.randn(side, side)
-    return 2 * side**3 * repeated(lambda: a @ a, seconds)
-
-
-def bytes_a_second(size: int = 1 << 26, seconds: float = 2.0) -> float:
-    """Bytes a processor second that a sum over memory outside the caches reads."""
-    a = torch.ones(size)
-    return 4 * size * repeated(lambda: a.sum(), seconds)
-
-
-def repeated(task: Callable[[], object], seconds: float) -> float:
-    """Times a processor second."""
-    task()
-    count, start = 0, time.process_time()
-    while time.process_time() - start < seconds:
-        task()
-        count += 1
-    return count / (time.process_time() - start)
-
-
-def show(seconds: dict, texts: dict[str, int | None], lowest: dict[str, float], studies: int) -> None:
-    medians = {name: statistics.median(r["processor"] for r in rows) for name, rows in seconds.items()}
-    print(f"\n{studies} studies, processor seconds: median (least to most)\n")
-    print("| system | seconds | times mrg | texts unlike greedy's | floor |\n|---|---:|---:|---:|---:|")
-    for name, rows in seconds.items():
-        values = [row["processor"] for row in rows]
-        ratio = f"{medians[name] / medians['mrg']:.2f}" if "mrg" in medians else ""
-        spread = f"{medians[name]:.1f} ({min(values):.1f} to {max(values):.1f})"
-        floor = f"{lowest[name]:.1f}" if name in lowest else ""
-        print(f"| {name} | {spread} | {ratio} | {texts.get(name, '')} | {floor} |")
+def show(found: Mapping[str, Any]) -> None:
+    for name, system in found["systems"].items():
+        unlike = f", texts unlike greedy's: {system['texts_unlike_greedy']}" if name in GREEDY else ""
+        print(f"{name:12} {system['median']:8.1f} s, {system['seconds_a_report']:.2f} a report{unlike}")
+    for name, ratio in found["ratios"].items():
+        print(f"{name}: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -13,23 +13,19 @@ without compression (drawn phantoms, a few, read again and again: files come out
     pack-side   the same on a pack of exactly the model's side
     augmented   pack-side with the training's augmentation, which files would need as well
 
-They take turns, so that a busy machine slows all; the median of the rounds is given with the range.
+They take turns, so that a busy machine slows all. Seconds are the processor's, of the sandbox's own process too.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
+from common import options_of, result, shuffled, spent, summary, times, write
 from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
@@ -50,30 +46,24 @@ Way = Callable[[], int]  # reads all films once; returns how many
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--iu", type=Path, help="IU X-ray, as iu-xray: reads it")
     parser.add_argument("--films", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side-px", type=int, default=168)
     parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
     parser.add_argument("--train", action="store_true", help="measure training steps as well")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result: dict = {
-        "machine": {"cpus": os.cpu_count(), "processor": platform.processor(), "load": os.getloadavg()},
-        "side_px": options.side_px, "films_per_second": {},
-    }  # fmt: skip
+    sections, notes = {}, []
     with tempfile.TemporaryDirectory() as folder:
         for kind, studies in kinds(Path(folder), options.iu, options.films, options.kinds).items():
-            ways = ways_of(Path(folder) / kind, studies, options.side_px)
-            result["films_per_second"][kind] = alternated(ways, options.rounds)
-            show(kind, result["films_per_second"][kind])
+            sections[kind] = section(ways_of(Path(folder) / kind, studies, options.side_px), options.rounds)
+            show(kind, sections[kind])
         if options.train:
-            result["training"] = training(studies_of_phantoms(Path(folder) / "train", 48, 256), options.side_px)
-            for stage, value in result["training"].items():
-                print(f"training takes  {value:8.1f} films/s in {stage}")
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1))
+            rates = training(studies_of_phantoms(Path(folder) / "train", 48, 256), options.side_px)
+            notes = [f"a training step of {stage} takes {rate:.1f} films a second" for stage, rate in rates.items()]
+    found = result("reading", unit="processor milliseconds", per="film", side_px=options.side_px, sections=sections,
+                   notes=notes)  # fmt: skip
+    write(options.out, found)
 
 
 # -- films -------------------------------------------------------------------------------------------------------------
@@ -176,24 +166,23 @@ def split_data(studies: StudySet, settings: Settings, augmented: bool):
     return SplitData(studies.split("train"), load_tokenizer(settings.model.language.source), settings, augmented)
 
 
-def alternated(ways: dict[str, Way], rounds: int) -> dict[str, dict[str, float]]:
-    """Each way once to warm up, then all of them `rounds` times in turn."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            begun, films = time.perf_counter(), 0
-            while not films or time.perf_counter() - begun < SHORTEST_S:
-                films += way()
-            if number:
-                rates[name].append(films / (time.perf_counter() - begun))
-    return {n: {"median": statistics.median(r), "low": min(r), "high": max(r)} for n, r in rates.items()}
+def section(ways: dict[str, Way], rounds: int) -> dict[str, Any]:
+    """Milliseconds of the processor a film, of each way."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(-1, rounds):  # a first round warms up
+        for name in shuffled(ways, number):
+            begun, films = spent(), 0
+            while not films or spent() - begun < SHORTEST_S:
+                films += ways[name]()
+            if number >= 0:
+                found[name].append(1000 * (spent() - begun) / films)
+    ratios = {f"{name} / pillow": times(values, found["pillow"]) for name, values in found.items() if name != "pillow"}
+    return {"systems": {name: summary(values) for name, values in found.items()}, "ratios": ratios}
 
 
-def show(kind: str, rates: dict[str, dict[str, float]]) -> None:
-    for name, rate in rates.items():
-        times = rate["median"] / rates["pillow"]["median"]
-        print(f"{kind:>11} {name:>10} {rate['median']:9,.0f} films/s  ({rate['low']:,.0f} to {rate['high']:,.0f})"
-              f"  {times:6.1f} x pillow", flush=True)  # fmt: skip
+def show(kind: str, part: dict[str, Any]) -> None:
+    for name, system in part["systems"].items():
+        print(f"{kind:>11} {name:>10} {system['median']:9.3f} ms a film", flush=True)
 
 
 # -- what training takes -----------------------------------------------------------------------------------------------

@@ -2,23 +2,17 @@
 
     python benchmarks/scoring.py [--studies 3858] [--rounds 5] [--out scoring.json] [--no-meteor]
 
-The two take turns, so a busy machine slows both. Values must be equal to 1e-9, or the benchmark stops. Time is wall
-clock; the median of the rounds is printed with the range. METEOR's start is timed apart from its scoring.
+The two take turns, so a busy machine slows both. Values must be equal to 1e-9, or the benchmark stops. Seconds are the
+processor's, of Java too. METEOR's start is timed apart from its scoring.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import random
-import statistics
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import Any
 
-import numpy as np
+from common import alternated, options_of, result, summary, times, write
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
@@ -32,6 +26,7 @@ SITES = ["left", "right", "upper", "lower", "lobe", "base", "apex", "pleural", "
 FINDINGS = ["effusion", "opacity", "nodule", "edema", "atelectasis", "pneumothorax", "consolidation", "fracture"]
 WORDS = ["the", "is", "there", "no", "of", "in", "and", "a", "seen", "normal", "clear", "evidence", "size", "stable"]
 Pairs = tuple[list[str], list[str]]
+Rounds = dict[str, list[float]]  # system -> seconds
 
 
 def synthetic_pairs(n: int, seed: int = 0) -> Pairs:
@@ -80,78 +75,55 @@ def values(tallies: Sequence[Tally]) -> dict[str, float]:
     return {name: value for tally in tallies for name, value in tally.values().items()}
 
 
-def race(
-    first: Callable[[Pairs], dict], second: Callable[[Pairs], dict], pairs: Pairs, rounds: int
-) -> list[list[float]]:
-    """Seconds of each, alternating who begins."""
-    seconds: list[list[float]] = [[], []]
-    for r in range(rounds):
-        results = [{}, {}]
-        for which in (0, 1) if r % 2 == 0 else (1, 0):
-            start = time.perf_counter()
-            results[which] = (first, second)[which](pairs)
-            seconds[which].append(time.perf_counter() - start)
-        for name, value in results[1].items():
-            assert abs(results[0][name] - value) < 1e-9, (name, results[0][name], value)
+def race(first: Callable[[Pairs], dict], second: Callable[[Pairs], dict], pairs: Pairs, rounds: int) -> Rounds:
+    """Seconds of ours and of theirs. Raises where their values differ."""
+    values: dict[str, dict[str, float]] = {}
+    ways = {
+        "mrg": lambda: values.update(mrg=first(pairs)),
+        "pycocoevalcap": lambda: values.update(theirs=second(pairs)),
+    }
+    seconds = alternated(ways, rounds)
+    for name, value in values["theirs"].items():
+        assert abs(values["mrg"][name] - value) < 1e-9, (name, values["mrg"][name], value)
     return seconds
 
 
-def timed(task: Callable[[], object], rounds: int) -> list[float]:
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        task()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+def alone(task: Callable[[], object], rounds: int) -> Rounds:
+    return alternated({"mrg": task}, rounds)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--studies", type=int, default=3858)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--no-meteor", action="store_true")
     options = parser.parse_args()
     pairs, n = synthetic_pairs(options.studies), options.rounds
-    rows: dict[str, dict[str, list[float]]] = {}
-    mine, other = race(ours, theirs, pairs, n)
-    rows["BLEU-1..4, ROUGE-L, CIDEr"] = {"mrg": mine, "pycocoevalcap": other}
     tallies = language_tallies(*pairs)
-    rows["1,000 bootstrap draws of them"] = {"mrg": timed(lambda: intervals(tallies), n)}
-    rows["paired test against another system"] = {"mrg": timed(lambda: compare(tallies, tallies), n)}
-    rows["14 labels, all conventions, 1,000 draws"] = {
-        "mrg": timed(lambda: intervals([Labels().measure().run(*pairs)]), min(n, 2))
+    rows = {
+        "BLEU-1..4, ROUGE-L, CIDEr": race(ours, theirs, pairs, n),
+        "1,000 bootstrap draws of them": alone(lambda: intervals(tallies), n),
+        "paired test against another system": alone(lambda: compare(tallies, tallies), n),
+        "14 labels, all conventions, 1,000 draws": alone(lambda: intervals([Labels().measure().run(*pairs)]), n),
+        "anatomy, 1,000 draws": alone(lambda: intervals([anatomy_measure().run(*pairs)]), n),
     }
-    rows["anatomy, 1,000 draws"] = {"mrg": timed(lambda: intervals([anatomy_measure().run(*pairs)]), min(n, 2))}
     reason = "switched off" if options.no_meteor else unavailable()
     if reason is None:
-        mine, other = race(our_meteor, their_meteor, pairs, n)
-        rows["METEOR with Java's start"] = {"mrg": mine, "pycocoevalcap": other}
+        rows["METEOR with Java's start"] = race(our_meteor, their_meteor, pairs, n)
         with Meteor() as jar:
-            jar.tally(*(side[:50] for side in pairs))
-            rows["METEOR, process already warm"] = {"mrg": timed(lambda: jar.tally(*pairs), n)}
-    show(rows, options.studies, reason)
-    if options.out:
-        facts = {"cpus": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
-        options.out.write_text(json.dumps({"studies": options.studies, "machine": facts, "seconds": rows}, indent=1))
+            rows["METEOR, process already warm"] = alone(lambda: jar.tally(*pairs), n)
+    sections = {name: section(seconds) for name, seconds in rows.items()}
+    found = result(
+        "scoring", unit="processor seconds", per=f"{options.studies} pairs of reports", sections=sections,
+        notes=[f"METEOR was left out: {reason}"] if reason else [],
+    )  # fmt: skip
+    write(options.out, found)
+    for name, part in sections.items():
+        print(f"{name:40}", *(f"{k} {v['median']:.2f} s" for k, v in part["systems"].items()), part["ratios"])
 
 
-def show(rows: dict[str, dict[str, list[float]]], studies: int, no_meteor: str | None) -> None:
-    print(f"{studies} pairs, seconds: median (least-most)\n")
-    print(f"| {'':39} | {'mrg':>20} | {'pycocoevalcap':>20} | faster |")
-    print(f"|{'-' * 41}|{'-' * 21}:|{'-' * 21}:|-------:|")
-    for name, systems in rows.items():
-        cells = [spread(systems[s]) if s in systems else "" for s in ("mrg", "pycocoevalcap")]
-        gain = ""
-        if "pycocoevalcap" in systems:
-            gain = f"{statistics.median(systems['pycocoevalcap']) / statistics.median(systems['mrg']):.1f}x"
-        print(f"| {name:39} | {cells[0]:>20} | {cells[1]:>20} | {gain:>6} |")
-    if no_meteor:
-        print(f"\nMETEOR left out: {no_meteor}")
-
-
-def spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
+def section(seconds: Rounds) -> dict[str, Any]:
+    ratios = {f"{other} / mrg": times(rounds, seconds["mrg"]) for other, rounds in seconds.items() if other != "mrg"}
+    return {"systems": {name: summary(rounds) for name, rounds in seconds.items()}, "ratios": ratios}
 
 
 if __name__ == "__main__":

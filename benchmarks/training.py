@@ -1,34 +1,38 @@
 """A training step of stage 3, side by side with what a user would pick instead, on the same models and studies.
 
-    python benchmarks/training.py [--studies 128] [--batch 16] [--rounds 5] [--threads 2] [--systems NAME ...] [--quick]
-                                  [--out training.json] [--plot training.png]
+    python benchmarks/training.py [--studies 128] [--batch 16] [--rounds 5] [--threads 2] [--systems NAME ...]
+                                  [--out benchmarks/results/training.json] [--more] [--memory]
 
-    mrg             frozen LLM (bf16 where the processor has it), length buckets, logits where labels are, films
-                    remembered from frozen layers
-    r2gengpt-fp32   reports padded to the longest allowed, logits at every position, everything in fp32
-    r2gengpt-bf16   the same under bf16 autocast over fp32 weights
-    trainer-peft    Hugging Face Trainer with peft prompt tuning on the same reports: no film is looked at
+    mrg              frozen LLM (bf16 where the processor has it), length buckets, logits where labels are, constant
+                     words read once, films remembered from frozen layers
+    mrg-recomputing  the same with train.checkpoint_activations
+    r2gengpt-fp32    reports padded to the longest allowed, logits at every position, everything in fp32
+    r2gengpt-bf16    the same under bf16 autocast over fp32 weights
+    trainer-peft     Hugging Face Trainer with peft prompt tuning on the same reports: no film is looked at
 
 All train the same encoder layers and see the same number of visual tokens; mrg alone has customized and deep prompts.
-They take turns; seconds are the processor's, and the median of the rounds is given with the range. On a processor
-without bfloat16 instructions mrg keeps to float32, as `mrg train` does there. The floor is what the step's matrix
-products would take at the machine's measured rate. `--quick`: two batches, one round.
+They take turns, and a round's number is the processor seconds of an epoch. On a processor without bfloat16 instructions
+mrg and the Trainer keep to float32, as `mrg train` does there. A system's floor is what the matrix products that its
+epoch runs would take at the machine's measured rate. `--memory`: instead, the most memory that each takes for one step,
+in a process of its own. `--more`: add to the rounds (or systems) that --out already has.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import os
-import platform
-import statistics
+import resource
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from common import matrix_rate, options_of, result, summary, times, turns, write
+from torch.utils.flop_counter import FlopCounterMode
 
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings, load_settings
@@ -41,7 +45,104 @@ from mrg_llm.training.optimizer import make_optimizer
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import make_stage
 
-Epoch = Callable[[], int]  # one pass over the studies; returns report tokens trained on
+Epoch = Callable[[], object]  # one pass over the studies
+SYSTEMS = ("mrg", "mrg-recomputing", "r2gengpt-fp32", "r2gengpt-bf16", "trainer-peft")
+
+
+def main() -> None:
+    parser = options_of(str(__doc__))
+    parser.add_argument("--studies", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
+    parser.add_argument("--more", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--peak", action="store_true", help="of this process after one epoch, in bytes: for --memory")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    names = [name for name in options.systems if has_what_it_needs(name)]
+    known = json.loads(options.out.read_text()) if options.more else {}
+    if options.memory:
+        found = {name: peak_memory(name, options.batch) for name in names}
+        section = {
+            "unit": "GB of memory at most", "per": f"a step of {options.batch} studies in a process of its own",
+            "systems": {**known.get("sections", {}).get("memory", {}).get("systems", {}), **found},
+        }  # fmt: skip
+        known = known or result("training", unit="", per="", systems={})
+        write(options.out, {**known, "sections": {**known.get("sections", {}), "memory": section}})
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_phantoms(Path(folder), options.studies, seed=0, splits=(1.0, 0.0, 0.0))
+        studies = list(open_studies(f"phantom:{folder}").split("train"))
+        systems = {name: made(name, studies, options.batch) for name in names}
+        if options.peak:
+            for epoch in systems.values():
+                epoch()
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+            return
+        for found in measured(systems, options, known):
+            write(options.out, found)  # after every round: a run that is cut off leaves what it has
+
+
+def has_what_it_needs(name: str) -> bool:
+    missing = [p for p in ("peft", "accelerate") if name == "trainer-peft" and importlib.util.find_spec(p) is None]
+    if missing:
+        print(f"{name} is left out: {' and '.join(missing)} are not installed", file=sys.stderr)
+    return not missing
+
+
+def made(name: str, studies: list[Study], batch: int) -> Epoch:
+    match name:
+        case "mrg" | "mrg-recomputing":
+            return ours(studies, batch, recompute=name == "mrg-recomputing")
+        case "r2gengpt-fp32" | "r2gengpt-bf16":
+            return r2gengpt_style(studies, batch, autocast=name == "r2gengpt-bf16")
+    return trainer_peft(studies, batch)
+
+
+def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """After each round, the result in common.py's layout. The first epoch of each warms up; its operations count."""
+    per = f"an epoch over {options.studies} drawn studies, {options.batch} a step"
+    if known.get("systems") and known["per"] != per:
+        sys.exit(f"{options.out} holds epochs of another size ({known['per']}); take the same --studies and --batch")
+    operations = {name: system["operations"] for name, system in known.get("systems", {}).items()}
+    operations |= {name: counted(epoch) for name, epoch in systems.items()}
+    rounds = {name: list(system["rounds"]) for name, system in known.get("systems", {}).items()}
+    rate = known.get("operations_a_second", 0.0)
+    first = max(map(len, rounds.values()), default=0)
+    for number in range(first, first + options.rounds):
+        rate = max(rate, matrix_rate(seconds=0.5))
+        for name, seconds in turns(systems, number).items():
+            rounds.setdefault(name, []).append(seconds)
+        shown = {name: f"{n / options.studies / 1e9:.1f}" for name, n in operations.items()}
+        found = result(
+            "training", unit="processor seconds", per=per,
+            systems={name: summary(taken, operations=operations[name], GFLOP_a_study=shown[name])
+                     for name, taken in rounds.items()},
+            floors={name: {"value": n / rate, "why": f"{n / 1e9:,.0f} GFLOP of matrix products at {rate / 1e9:.0f} "
+                           "GFLOP a second"} for name, n in operations.items()},
+            ratios={f"{name} / mrg": times(taken[: len(rounds["mrg"])], rounds["mrg"][: len(taken)])
+                    for name, taken in rounds.items() if "mrg" in rounds and name != "mrg"},
+            sections=known.get("sections", {}),
+        )  # fmt: skip
+        yield {**found, "operations_a_second": rate}
+
+
+def counted(epoch: Epoch) -> int:
+    """Operations of the matrix products of an epoch."""
+    with FlopCounterMode(display=False) as counter:
+        epoch()
+    return counter.get_total_flops()
+
+
+def peak_memory(name: str, batch: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--peak", "--systems", name, "--studies", str(batch), "--batch", str(batch)]
+    run = subprocess.run([*command, "--threads", str(torch.get_num_threads())], capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(f"{name} ended with {run.returncode}:\n{run.stderr[-2000:]}")
+    peak = int(run.stdout.split()[-1]) / 1e9
+    print(f"{name}: {peak:.2f} GB", file=sys.stderr, flush=True)
+    return summary([peak])
 
 
 def chosen_settings(batch: int, variant: str) -> Settings:
@@ -51,23 +152,22 @@ def chosen_settings(batch: int, variant: str) -> Settings:
     ])  # fmt: skip
 
 
-def ours(studies: list[Study], batch: int) -> Epoch:
+def ours(studies: list[Study], batch: int, recompute: bool) -> Epoch:
     settings = chosen_settings(batch, "prompt-wise")
     torch.manual_seed(0)
     bf16 = is_bf16("auto", "cpu")
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
-    prepare_model(model, bf16)
+    prepare_model(model, bf16, recompute)
     data = SplitData(studies, model.language.tokenizer, settings, augmented=True)
     remember_films(model, data, 1, most_gib=4)
     stage = make_stage("generate", model, settings, None)
     optimizer = make_optimizer(stage, settings.train)
 
-    def epoch() -> int:
+    def epoch() -> None:
         for rows in data.batches(batch, 0, data.steps_per_epoch(batch)):
             stage(on_device(rows, "cpu")).total.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return sum(data.lengths)
 
     return epoch
 
@@ -82,7 +182,7 @@ def r2gengpt_style(studies: list[Study], batch: int, autocast: bool) -> Epoch:
     optimizer = torch.optim.AdamW([p for p in model.trained_parameters().values()], lr=1e-4)
     order = [list(range(i, min(i + batch, len(data)))) for i in range(0, len(data), batch)]
 
-    def epoch() -> int:
+    def epoch() -> None:
         for indices in order:
             rows = on_device(data.make(0, indices), "cpu")
             pad = longest - rows.report_ids.shape[1]
@@ -98,7 +198,6 @@ def r2gengpt_style(studies: list[Study], batch: int, autocast: bool) -> Epoch:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return sum(data.lengths)
 
     return epoch
 
@@ -117,123 +216,16 @@ def trainer_peft(studies: list[Study], batch: int) -> Epoch:
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     rows = [{"input_ids": list(report)} for report in data.reports]
 
-    def epoch() -> int:
+    def epoch() -> None:
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
-                output_dir=folder, per_device_train_batch_size=batch, num_train_epochs=1, use_cpu=True, bf16=True,
-                report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
+                output_dir=folder, per_device_train_batch_size=batch, num_train_epochs=1, use_cpu=True,
+                bf16=is_bf16("auto", "cpu"), report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
             )  # fmt: skip
             collator = DataCollatorForLanguageModeling(tokenizer, mlm=False)
             Trainer(model=tuned, args=arguments, train_dataset=rows, data_collator=collator).train()
-        return sum(data.lengths)
 
     return epoch
-
-
-def floor_seconds(studies: list[Study], batch: int) -> float:
-    """Matrix products of one epoch of `mrg` at the machine's rate (performance of a 2048 x 2048 product)."""
-    settings = chosen_settings(batch, "prompt-wise")
-    model = MRGModel.build(settings.model, torch.bfloat16)
-    data = SplitData(studies, model.language.tokenizer, settings, augmented=True)
-    head = model.language.model.get_output_embeddings().weight.numel()
-    body = sum(p.numel() for p in model.language.model.parameters()) - head  # the table is tied to the head
-    prefix = sum(len(part) for part in (model.frame.before, model.frame.after)) + settings.model.prompts.prompts
-    grid = settings.model.projection.grid**2
-    positions = sum(n + prefix + grid * len(s.views) for n, s in zip(data.lengths, studies, strict=True))
-    upper = sum(p.numel() for p in model.vision.parameters() if p.requires_grad)
-    patches = sum(len(s.views) for s in studies) * (model.vision.patches + 1)
-    # Frozen: forward, and backward to what it read. Trained: the weights' gradient as well.
-    products = 4 * body * positions + 4 * head * sum(data.lengths) + 6 * upper * patches
-    return products / matrix_rate()
-
-
-def matrix_rate(side: int = 2048, seconds: float = 2.0) -> float:
-    """Operations a processor second of a matrix product in mrg's precision."""
-    a = torch.randn(side, side, dtype=torch.bfloat16 if is_bf16("auto", "cpu") else torch.float32)
-    a @ a
-    count, start = 0, time.process_time()
-    while time.process_time() - start < seconds:
-        a @ a
-        count += 1
-    return count * 2 * side**3 / (time.process_time() - start)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--systems", nargs="+", help="only these")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--plot", type=Path)
-    options = parser.parse_args()
-    if options.quick:
-        options.studies, options.rounds = 2 * options.batch, 1
-    torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        write_phantoms(Path(folder), options.studies, seed=0, splits=(1.0, 0.0, 0.0))
-        studies = list(open_studies(f"phantom:{folder}").split("train"))
-        makers: dict[str, Callable[[], Epoch]] = {
-            "mrg": lambda: ours(studies, options.batch),
-            "r2gengpt-bf16": lambda: r2gengpt_style(studies, options.batch, autocast=True),
-            "r2gengpt-fp32": lambda: r2gengpt_style(studies, options.batch, autocast=False),
-            "trainer-peft": lambda: trainer_peft(studies, options.batch),
-        }
-        if missing := [name for name in ("peft", "accelerate") if importlib.util.find_spec(name) is None]:
-            del makers["trainer-peft"]
-            print(f"trainer-peft is left out: {' and '.join(missing)} are not installed")
-        systems = {name: make() for name, make in makers.items() if name in (options.systems or makers)}
-        floor = floor_seconds(studies, options.batch)
-        seconds = alternated(systems, options.rounds)
-    show(seconds, floor, len(studies))
-    if options.out:
-        facts = {"cpus": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__,
-                 "capability": torch.backends.cpu.get_cpu_capability(), "threads": options.threads}  # fmt: skip
-        result = {"studies": len(studies), "batch": options.batch, "machine": facts, "floor": floor, "seconds": seconds}
-        options.out.write_text(json.dumps(result, indent=1))
-    if options.plot:
-        plot(seconds, floor, len(studies), options.plot)
-
-
-def alternated(systems: dict[str, Epoch], rounds: int) -> dict[str, list[float]]:
-    """Processor seconds an epoch of each, taking turns; a first epoch of each warms up and does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in systems}
-    for number in range(rounds + 1):
-        names = list(systems) if number % 2 else list(reversed(systems))
-        for name in names:
-            start = time.process_time()
-            systems[name]()
-            if number:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def show(seconds: dict[str, list[float]], floor: float, studies: int) -> None:
-    mine = statistics.median(seconds.get("mrg", [float("nan")]))
-    print(f"{studies} studies, studies a processor second: median (least to most)\n")
-    print("| step | studies/s | mrg is faster by |\n|---|---:|---:|")
-    for name, values in seconds.items():
-        rate = f"{studies / statistics.median(values):.2f} ({studies / max(values):.2f} to {studies / min(values):.2f})"
-        print(f"| {name} | {rate} | {statistics.median(values) / mine:.2f}x |")
-    print(f"| floor (matrix products alone) | {studies / floor:.2f} | {floor / mine:.2f}x |")
-
-
-def plot(seconds: dict[str, list[float]], floor: float, studies: int, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(7, 2.6), layout="constrained")
-    for place, (name, values) in enumerate(seconds.items()):
-        axis.barh(place, studies / statistics.median(values), color="tab:blue" if name == "mrg" else "tab:gray")
-        axis.plot([studies / v for v in values], [place] * len(values), "k.", markersize=3)
-    axis.axvline(studies / floor, linestyle="--", color="tab:red")
-    axis.set(yticks=range(len(seconds)), yticklabels=list(seconds), xlabel="studies a second (dashed: the floor)")
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ class TrainSettings(Table):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, on matrices only")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down to it")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of a stage's steps in which the learning rate rises")
+    checkpoint_activations: bool = Field(
+        False, description="keep little of what the frozen LLM computes and run it again in the backward pass: much "
+        "less memory, about a third more time"
+    )  # fmt: skip
     accumulate: int = Field(1, ge=1, description="batches summed into one optimizer step")
     checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
     log_every: int = Field(5, ge=1, description="steps between lines of the journal")
@@ -137,11 +141,18 @@ class DecodeSettings(Table):
     temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
     seed: int = Field(0, ge=0, description="of the samples")
     batch: int = Field(16, ge=1, description="studies decoded together")
+    weights: Literal["full", "int8"] = Field(
+        "full", description="of the LLM while it writes: as published, or rounded to int8, quicker on a processor, but "
+        "with other texts (docs/performance.md); greedy search only"
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_search(self) -> DecodeSettings:
-        if self.guidance and (self.beams > 1 or self.samples):
+        searched = self.beams > 1 or self.samples
+        if self.guidance and searched:
             raise ValueError("guidance is for greedy search; give it with beams = 1 and samples = 0")
+        if self.weights == "int8" and searched:
+            raise ValueError("weights = int8 is for greedy search; give it with beams = 1 and samples = 0")
         return self
 
 

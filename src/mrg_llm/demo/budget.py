@@ -103,7 +103,7 @@ def measured(work: Work, sharing: Sharing, console: Console) -> tuple[Prepared, 
     device = best_device()
     bf16 = is_bf16(settings.train.precision, device)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32).to(device)
-    prepare_model(model, bf16)
+    prepare_model(model, bf16, settings.train.checkpoint_activations)
     prepared = prepare(settings, work.studies, model, console, sharing)
     train = prepared.train
     costs = measured_stages(model, settings, train, prepared.train_bank)

@@ -19,6 +19,8 @@ from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteria
 from mrg_llm.errors import SettingsError
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.greedy import Look, Row, greedy
+from mrg_llm.model.lean import serves
+from mrg_llm.model.matrices import can_pack
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import fits
@@ -53,6 +55,11 @@ def write_many(
 ) -> Iterator[Draft]:
     """The drafts of many batches, in the order of their studies. Greedy search looks at the next batch when it has room
     for a study of it; else a batch is written before the next is looked at."""
+    if settings.weights == "int8" and not (fits(model.language) and serves(model.language) and can_pack()):
+        raise SettingsError(
+            "decode.weights = int8 was given, but it takes a language model of the LLaMA family in float32 on an x86 "
+            "processor; set it to full"
+        )
     if settings.samples == 0 and settings.beams == 1 and fits(model.language):
         yield from in_order(greedy(model, looks, settings, growing(model, told)), model)
         return

@@ -21,6 +21,8 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
 )
 
+from mrg_llm.model.lean import lean, serves
+from mrg_llm.model.matrices import Form
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
@@ -120,6 +122,7 @@ class Writer:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
         kinds = [rows] if rows[0].unseen is None else [rows, [row.unseen for row in rows if row.unseen]]
+        self.language.begun += len(rows)
         if not self.slabs:
             self.slabs = [self.slab(kind) for kind in kinds]
         logits = [self.begin(slab, kind) for slab, kind in zip(self.slabs, kinds, strict=True)]
@@ -130,23 +133,25 @@ class Writer:
     def slab(self, rows: Sequence[Row]) -> Slab:
         return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before)
 
+    def form(self) -> Form:
+        """Of the weights: a single study is written before packing them would have paid."""
+        return "int8" if self.settings.weights == "int8" else "packed" if self.language.begun > 1 else "plain"
+
     def places(self, rows: Sequence[Row]) -> int:
         return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
 
     def begin(self, slab: Slab, rows: Sequence[Row]) -> Tensor:
         slab.grow(self.places(rows))
+        slab.lean = lean(self.language, self.form()) if serves(self.language) else None
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
-        with self.language.deep_prompts(added, rows[0].start):
-            hidden = slab.join(torch.stack([row.embeddings for row in rows]))
-        return self.language.logits(hidden)
+        return slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
 
     def step(self) -> None:
         """Every row reads its last token and writes the next."""
         begun = time.perf_counter()
         last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
         words = self.language.embed(last)
-        logits = [self.language.logits(slab.read(words)[:, -1]) for slab in self.slabs]
-        self.write(self.rows, self.guided(logits))
+        self.write(self.rows, self.guided([slab.read(words) for slab in self.slabs]))
         self.share(begun, self.rows)
 
     def guided(self, logits: Sequence[Tensor]) -> Tensor:

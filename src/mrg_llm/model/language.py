@@ -8,14 +8,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mrg_llm.errors import CheckpointError, SettingsError
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.configuration import LanguageConfig
 from mrg_llm.model.sources import load_pretrained, load_tokenizer
+
+if TYPE_CHECKING:
+    from mrg_llm.model.lean import Lean
+    from mrg_llm.model.matrices import Form
 
 ADAPTER, WRAPPED = ".lora_", ".base_layer."  # in peft's names: of an adapter's weight, and of a weight it stands beside
 
@@ -34,6 +41,8 @@ class FrozenLanguageModel(nn.Module):
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
         self.adapted = False
+        self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
+        self.begun = 0  # studies that it began to write
 
     @classmethod
     def load(cls, config: LanguageConfig, dtype: torch.dtype = torch.float32) -> FrozenLanguageModel:
@@ -143,9 +152,14 @@ class FrozenLanguageModel(nn.Module):
         )
         return torch.stack([h[0, 1:].float().std() for h in out.hidden_states[: len(self.decoder_layers())]]).cpu()
 
+    @property
+    def head(self) -> nn.Module:
+        """What makes logits of hidden states."""
+        return self.model.get_output_embeddings()
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits (..., vocabulary)."""
-        return self.model.get_output_embeddings()(hidden)
+        return self.head(hidden)
 
     @torch.no_grad()
     def text_features(
@@ -181,6 +195,13 @@ class FrozenLanguageModel(nn.Module):
         """On a CPU: plain matrix products for training (fast backward), fused attention for decoding."""
         self.model.set_attn_implementation(MATMUL if on else "sdpa")
 
+    def recompute_layers(self) -> None:
+        """From now on a backward pass finds of every layer only what it read, and runs the layer again: far less memory
+        for about a third more time. Same results. transformers' own switch works in training mode only, which this
+        model never enters."""
+        for layer in self.decoder_layers():
+            layer.forward = recomputed(layer.forward)
+
     def weights_sha256(self) -> str:
         """SHA-256 over names and weights rounded to bfloat16: the same however the weights are stored in memory, and
         whether or not adapters stand beside them. Quantized weights have lost what is hashed: the published ones are
@@ -194,3 +215,15 @@ class FrozenLanguageModel(nn.Module):
             bits = tensor.detach().to(torch.bfloat16).cpu().contiguous().view(torch.int16)
             digest.update(bits.numpy())
         return digest.hexdigest()
+
+
+def recomputed(forward: Callable) -> Callable:
+    """`forward`, but run a second time in the backward pass instead of remembering what happened in it."""
+
+    @wraps(forward)
+    def run(*inputs, **named):
+        if not torch.is_grad_enabled():
+            return forward(*inputs, **named)
+        return checkpoint(forward, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
+
+    return run

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mrg_llm.errors import CheckpointError
+from mrg_llm.model.ahead import Ahead
 from mrg_llm.model.alignment import AlignmentHeads
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.head import frozen_cross_entropy
@@ -140,12 +141,13 @@ class MRGModel(nn.Module):
         """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
         only."""
         inputs = self.llm_input(seen, report_ids_BT, report_mask_BT, context)
-        with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start):
-            hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)
+        ahead = Ahead(self.language, self.frame.before)
+        with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start - len(ahead)):
+            hidden = ahead.hidden(inputs)
         # The hidden state at position s predicts token s + 1: from the bar's last token to the report's last but one.
-        before_BTD = hidden[:, inputs.report_start - 1 : -1]
+        before_BTD = hidden[:, inputs.report_start - len(ahead) - 1 : -1]
         real = report_mask_BT.bool()
-        losses_N = frozen_cross_entropy(before_BTD[real], self.language.logits, report_ids_BT[real])
+        losses_N = frozen_cross_entropy(before_BTD[real], self.language.head, report_ids_BT[real])
         return torch.zeros(real.shape, dtype=torch.float32, device=losses_N.device).masked_scatter(real, losses_N)
 
     # -- what is trained -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mrg_llm.model.attention import MATMUL
 from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.model.lean import Lean
 
 LIKE_LLAMA = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ROTARY = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles do not depend on how long the batch is
@@ -44,13 +45,14 @@ def fits(language: FrozenLanguageModel) -> bool:
 class Slab:
     """What transformers' layers take for a cache: `update` stores new keys and values and returns all there are.
 
-    block: (L, 2, R, G, T, E). lengths: tokens of each row."""
+    block: (L, 2, R, G, T, E). lengths: tokens of each row. lean: what reads in place of transformers' layers."""
 
     def __init__(self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...]):
         config = language.model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         shape = (config.num_hidden_layers, 2, rows, config.num_key_value_heads, places, width)
         self.language, self.words = language, len(words)
+        self.lean: Lean | None = None
         self.block = torch.zeros(shape, dtype=language.dtype, device=language.model.device)
         self.lengths: list[int] = []
         if words:
@@ -63,38 +65,36 @@ class Slab:
             more = self.block.new_zeros(*front, places - have, width)
             self.block = torch.cat([self.block, more], dim=-2)
 
-    def join(self, embeddings_RSD: Tensor) -> Tensor:
-        """New rows behind those there are, which read the constant words and then these; the last hidden states
-        (R, D) of each."""
+    def join(self, embeddings_RSD: Tensor, added_RLKD: Tensor | None = None, start: int = 0) -> Tensor:
+        """New rows behind those there are, which read the constant words and then these; logits (R, vocabulary) of what
+        follows. added: what deep prompts add at `start` of these."""
         count = len(embeddings_RSD)
         self.lengths += [self.words] * count
-        return self.read(embeddings_RSD, len(self.lengths) - count)[:, -1]
+        return self.read(embeddings_RSD, len(self.lengths) - count, added_RLKD, start)
 
-    def read(self, embeddings_RSD: Tensor, first: int = 0) -> Tensor:
-        """The rows from `first` on read S more tokens each, (R, S, D); their last hidden states."""
+    def read(
+        self, embeddings_RSD: Tensor, first: int = 0, added_RLKD: Tensor | None = None, start: int = 0
+    ) -> Tensor:  # fmt: skip
+        """The rows from `first` on read S more tokens each, (R, S, D); logits (R, vocabulary) of what follows."""
         R, S, _ = embeddings_RSD.shape
         device, starts = embeddings_RSD.device, self.lengths[first:]
         assert len(starts) == R
-        self.rows, self.longest, self.even = slice(first, first + R), max(starts) + S, len(set(starts)) == 1
-        self.places_RS = torch.tensor(starts, device=device).unsqueeze(1) + torch.arange(S, device=device)
-        seen = torch.arange(self.longest, device=device) <= self.places_RS.unsqueeze(-1)
-        hidden = self.language.model.base_model(
-            inputs_embeds=embeddings_RSD,
-            attention_mask=self.as_mask(seen.unsqueeze(1)),
-            position_ids=self.places_RS,
-            past_key_values=self,
-            use_cache=True,
-        ).last_hidden_state
+        places_RS = torch.tensor(starts, device=device).unsqueeze(1) + torch.arange(S, device=device)
         self.lengths[first:] = [n + S for n in starts]
-        return hidden
-
-    def as_mask(self, seen_R1ST: Tensor) -> Tensor:
-        if self.language.model.config._attn_implementation == "sdpa":
-            return seen_R1ST
-        least = torch.finfo(self.block.dtype).min
-        return torch.zeros(seen_R1ST.shape, dtype=self.block.dtype, device=seen_R1ST.device).masked_fill(
-            ~seen_R1ST, least
-        )
+        if self.lean:
+            return self.lean.logits(self.lean.read(embeddings_RSD, self.block, first, places_RS, added_RLKD, start))
+        self.rows, self.longest, self.even = slice(first, first + R), max(starts) + S, len(set(starts)) == 1
+        self.places_RS = places_RS
+        seen = torch.arange(self.longest, device=device) <= places_RS.unsqueeze(-1)
+        with self.language.deep_prompts(added_RLKD, start):
+            hidden = self.language.model.base_model(
+                inputs_embeds=embeddings_RSD,
+                attention_mask=as_mask(self.language, seen.unsqueeze(1)),
+                position_ids=places_RS,
+                past_key_values=self,
+                use_cache=True,
+            ).last_hidden_state
+        return self.language.logits(hidden[:, -1])
 
     def update(self, keys_RGSE: Tensor, values_RGSE: Tensor, layer_idx: int, *args, **kwargs) -> tuple[Tensor, Tensor]:
         """Called by the layers."""
@@ -121,12 +121,21 @@ class Slab:
         return self.longest
 
 
+def as_mask(language: FrozenLanguageModel, seen_R1ST: Tensor) -> Tensor:
+    """Which places each query sees, in the form that the LLM's attention takes."""
+    if language.model.config._attn_implementation == "sdpa":
+        return seen_R1ST
+    hidden = torch.zeros(seen_R1ST.shape, dtype=language.dtype, device=seen_R1ST.device)
+    return hidden.masked_fill(~seen_R1ST, torch.finfo(language.dtype).min)
+
+
 def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
     """Keys and values of constant words at the start, (L, 2, 1, G, P, E): read once, for the weights never change.
     Adapters do: with them the words are read anew for every slab."""
     key = (tuple(words), language.dtype, language.model.device)
     if key not in language.read or language.adapted:
-        slab = Slab(language, 1, len(words), ())
-        slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
+        with torch.inference_mode(False), torch.no_grad():  # training may use what a validation read first
+            slab = Slab(language, 1, len(words), ())
+            slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
         language.read[key] = slab.block
     return language.read[key]

@@ -75,7 +75,7 @@ def open_run(
     model.config = publish.with_llm_hash(model)
     if start_from is not None:
         publish.copy_trained(model, start_from)
-    prepare_model(model.to(accelerator.device), bf16)
+    prepare_model(model.to(accelerator.device), bf16, settings.train.checkpoint_activations)
     prepared = prepare(settings, studies, model, console if main else Console(quiet=True), sharing)
     if start_from is None and prepared.train_bank:
         bank = prepared.train_bank

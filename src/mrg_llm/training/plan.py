@@ -86,7 +86,7 @@ def make_plan(
     bf16 = is_bf16(settings.train.precision, device)
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
     with_llm_hash(model)  # which training computes, too
-    prepare_model(model.to(device), bf16)
+    prepare_model(model.to(device), bf16, settings.train.checkpoint_activations)
     train, val = split_data(studies, model.language, settings)
     beside["loading the models"] = clock() - begun
     pool = SplitData(pooled(settings, train), model.language.tokenizer, settings, augmented=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 
+from mrg_llm.model.gating import keep_less
 from mrg_llm.model.modeling import MRGModel
 
 
@@ -25,11 +26,14 @@ def is_bf16(precision: str, device: str) -> bool:
     return False
 
 
-def prepare_model(model: MRGModel, bf16: bool) -> None:
-    """Set the model up for training on its device."""
+def prepare_model(model: MRGModel, bf16: bool, recompute: bool = False) -> None:
+    """Set the model up for training on its device. recompute: the LLM's layers run again in the backward pass."""
     for part in (model.vision, model.projection, model.alignment):
         part.autocast_bf16 = bf16
     if model.vision.mean.device.type == "cpu":
         model.vision.use_matmul_attention()
         model.language.use_matmul_attention(True)
+    keep_less(model.language.model)
+    if recompute:
+        model.language.recompute_layers()
     model.train()
