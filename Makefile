@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: setup demo serve-demo test check bench clean
+.PHONY: setup demo serve-demo test check bench reproduce clean
 
 setup: $(VENV)/.ready
 
@@ -34,6 +34,10 @@ check: setup  ## format, lint, types, tests
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
 	$(TESTS)
+
+reproduce: setup  ## the main table from the data (DATA=iu-xray:PATH): resumable, compared with the stored figures
+	@test -n "$(DATA)" || { echo "say where the data are: make reproduce DATA=iu-xray:PATH"; exit 2; }
+	$(BIN)/mrg experiment claim --data $(DATA) --out runs/claim $(if $(wildcard docs/experiments/claim.json),--compare docs/experiments/claim.json)
 
 RESULTS = benchmarks/results
 
