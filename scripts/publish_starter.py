@@ -5,7 +5,7 @@
 writes src/mrg_llm/starter: trained weights in bfloat16, config, decoding, what a chest film looks like (fitted now on
 1,000 training films where the run has not got it), calibration where the run has one, model card, licence, and a
 manifest of SHA-256. --scores NAME=FILE: files that `mrg score --out` wrote, as many as there are; they fill the card.
-With --data it writes the reports of --studies validation studies twice and says how many the rounding changed.
+--set chooses how the starter decodes, for example guidance=1. With --data it writes the reports of --studies validation studies twice and says how many the rounding changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mrg_llm.boxed import FOLDER
 from mrg_llm.errors import InputError, MRGError
 from mrg_llm.progress import counting_bar
 from mrg_llm.runs import reading, saved_settings
-from mrg_llm.settings import DataSettings
+from mrg_llm.settings import DataSettings, changed_decoding
 from mrg_llm.starter_card import read_evidence, rounding_words
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import StudySet
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=48, help="validation studies to compare; 0: none")
     parser.add_argument("--scores", nargs="*", default=[], metavar="NAME=FILE", help="for the card")
     parser.add_argument("--strangers", type=Path, help="JSON of scripts/measure_strangers.py, for the card")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes", help="decoding")
     asked = parser.parse_args()
     try:
         publish(asked)
@@ -57,8 +58,9 @@ def publish(asked: argparse.Namespace) -> None:
     familiarity = fitted(asked.run, studies, console) if studies and not knows_films(asked.run) else None
     with counting_bar("reports, twice", 2 * len(validation), console) as advance:
         done = publish_starter(
-            asked.run, asked.out, evidence, validation=validation, familiarity=familiarity, progress=advance
-        )
+            asked.run, asked.out, evidence, validation=validation, familiarity=familiarity,
+            decode=changed_decoding(saved_settings(asked.run).decode, asked.changes), progress=advance,
+        )  # fmt: skip
     print(rounding_words(done.rounding))
     print(f"{done.folder}: {done.size / 1e6:.1f} MB. Next: mrg check starter; read {done.folder / 'README.md'}")
 

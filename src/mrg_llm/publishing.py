@@ -21,6 +21,7 @@ from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
 from mrg_llm.model.processing import Reporter
 from mrg_llm.model.wheels import WHEEL_MODELS
 from mrg_llm.scoring.quick import quick_scores
+from mrg_llm.settings import DecodeSettings
 from mrg_llm.starter_card import LICENCE, Evidence, Rounding, starter_card
 from mrg_llm.studies.study import Study
 from mrg_llm.training.checkpoint import write_folder
@@ -42,19 +43,19 @@ class Published:
 
 def publish_starter(
     run: Path, out: Path, evidence: Evidence, *, validation: Sequence[Study] = (),
-    familiarity: Familiarity | None = None,
+    familiarity: Familiarity | None = None, decode: DecodeSettings | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Published:  # fmt: skip
     """Write the starter's folder from a run's; what was in `out` before is replaced.
 
     validation: studies with reports, on which the rounded weights are compared with the run's; progress: told how many
-    of 2 N reports are written. familiarity: for a run that does not know what a chest film looks like. Raises
-    InputError for a run that cannot be a starter, CheckpointError for one that is damaged.
+    of 2 N reports are written. familiarity: for a run that does not know what a chest film looks like. decode: how the
+    starter writes, where that is not how the run was trained to. Raises InputError for a run that cannot be a starter, CheckpointError for one that is damaged.
     """
-    reporter = runs.load(run)
+    reporter = runs.load(run, decode=decode)
     data = json.loads((run / DATA_FILE).read_text())
     refuse_others(run, reporter.model, data["source"])
-    files = {name: (run / name).read_bytes() for name in (CONFIG_FILE, SETTINGS_FILE)}
+    files = {CONFIG_FILE: (run / CONFIG_FILE).read_bytes(), SETTINGS_FILE: decoding_as(run, reporter.decode)}
     files[WEIGHTS_FILE] = rounded_weights(reporter.model)
     files[DATA_FILE] = json.dumps(public(data), indent=1).encode()
     files[FAMILIAR_FILE] = known_films(run, familiarity)
@@ -91,6 +92,12 @@ def public(data: Mapping) -> dict:
     """What is told of the training data: how many studies, in which splits; no path and no study."""
     kept = {name: data[name] for name in ("sha256", "split_by", "train", "val", "test") if name in data}
     return {"source": KIND, **kept, "notes": []}
+
+
+def decoding_as(run: Path, decode: DecodeSettings) -> bytes:
+    """settings.json of the run, with this decoding."""
+    settings = json.loads((run / SETTINGS_FILE).read_text())
+    return json.dumps(settings | {"decode": decode.model_dump(mode="json")}, indent=1).encode()
 
 
 def rounded_weights(model: MRGModel) -> bytes:
