@@ -5,7 +5,8 @@
 writes src/mrg_llm/starter: trained weights in bfloat16, config, decoding, what a chest film looks like (fitted now on
 1,000 training films where the run has not got it), calibration where the run has one, model card, licence, and a
 manifest of SHA-256. --scores NAME=FILE: files that `mrg score --out` wrote, as many as there are; they fill the card.
---set chooses how the starter decodes, for example guidance=1. With --data it writes the reports of --studies validation studies twice and says how many the rounding changed.
+--set chooses how the starter decodes, for example guidance=1. With --data it writes the reports of --studies validation
+studies twice and says how many the rounding changed.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ def publish_starter(
 
     validation: studies with reports, on which the rounded weights are compared with the run's; progress: told how many
     of 2 N reports are written. familiarity: for a run that does not know what a chest film looks like. decode: how the
-    starter writes, where that is not how the run was trained to. Raises InputError for a run that cannot be a starter, CheckpointError for one that is damaged.
+    starter writes, where that is not how the run was trained to. Raises InputError for a run that cannot be a starter,
+    CheckpointError for one that is damaged.
     """
     reporter = runs.load(run, decode=decode)
     data = json.loads((run / DATA_FILE).read_text())
