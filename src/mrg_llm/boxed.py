@@ -30,7 +30,7 @@ def model_folder(model: str | Path) -> Path:
         return Path(model)
     if not FOLDER.is_dir():
         raise CheckpointError(
-            "this copy of mrg-llm was built without the starter model; give a run folder with --model, for example "
-            "the one that 'mrg train' or 'mrg demo' writes"
+            "this copy of mrg-llm was built without the starter model; give a run folder, for example the one that "
+            "'mrg train' or 'mrg demo' writes"
         )
     return FOLDER

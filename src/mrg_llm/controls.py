@@ -67,12 +67,14 @@ class OtherPrompts(Reporter):
         return with_prompts_of(seen, self.see([], [self.films_after(study) for study in studies])), context
 
     def films_after(self, study: Study) -> np.ndarray:
-        """The films of the next study that has one that can be read; the study itself has."""
-        films = np.zeros(0)
-        while len(films) == 0:
-            study = self.next[study.id]
-            films = sound_views(study, self.vision.side_px, self.vision.fit)[0]
-        return films
+        """The films of the next study that has one that can be read. Raises InputError where no other has."""
+        other = self.next[study.id]
+        while other.id != study.id:
+            films = sound_views(other, self.vision.side_px, self.vision.fit)[0]
+            if len(films):
+                return films
+            other = self.next[other.id]
+        raise InputError("prompts cannot be taken from another study: no other study has a film that can be read")
 
 
 def behind(progress: Callable[[int], None], start: int) -> Callable[[int], None]:

@@ -42,7 +42,7 @@ def experiment(
     from mrg_llm.experiment import Asked, differing, load_experiment, read_results, run_experiment
     from mrg_llm.studies import open_studies
 
-    if not all(seed.isdigit() for seed in listed(seeds)):
+    if not all(seed.isdecimal() for seed in listed(seeds)):
         raise SettingsError(f"--seeds {seeds} was given, but must be numbers with commas, for example 0,1")
     asked = Asked(out, only or (), tuple(map(int, listed(seeds))), limit, test, dry_run, meteor, draws)
     planned = load_experiment(name, changes or [])
