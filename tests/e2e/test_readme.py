@@ -13,7 +13,8 @@ from mrg_llm.cli import app
 from tests.conftest import REPOSITORY, SENTENCES
 
 README = (REPOSITORY / "README.md").read_text()
-TRAINING = README.split("\n## ")[1]  # what serves does not end by itself: tests/serving
+# What serves does not end by itself: tests/serving. The first report is the starter's: tests/test_starter.py.
+(TRAINING,) = (part for part in README.split("\n## ") if part.startswith("Train on your own studies"))
 COMMANDS = [line.strip().split("  #")[0] for line in TRAINING.splitlines() if line.startswith("    mrg ")]
 
 
