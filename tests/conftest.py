@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve everybody else
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may ask a hub
@@ -22,6 +24,14 @@ SENTENCES = [
 # A busy machine is no defect: tests have no time limit but the one for all of them.
 hypothesis.settings.register_profile("mrg", deadline=None)
 hypothesis.settings.load_profile("mrg")
+
+
+def module_at(path: str) -> ModuleType:
+    """A file of the repository that belongs to no package (scripts/, benchmarks/), as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, REPOSITORY / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

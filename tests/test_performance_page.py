@@ -1,6 +1,5 @@
 """docs/performance.md says what benchmarks/results hold, and its tables are made as they should be."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -8,15 +7,12 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, module_at
 
 
 @pytest.fixture(scope="module")
 def tables():
-    spec = importlib.util.spec_from_file_location("tables", REPOSITORY / "benchmarks" / "tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at("benchmarks/tables.py")
 
 
 def test_the_page_has_the_tables_of_the_files():

@@ -1,21 +1,16 @@
 """scripts/measure_strangers.py: which pictures it takes, and what it makes of their distances."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from mrg_llm.starter_card import stranger_table
-from tests.conftest import REPOSITORY
+from tests.conftest import module_at
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("strangers", REPOSITORY / "scripts" / "measure_strangers.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at("scripts/measure_strangers.py")
 
 
 def test_shares_and_auroc_with_intervals_over_sources(script):

@@ -1,6 +1,5 @@
 """The scripts around an experiment: its tables into a page, and ten studies by a rule."""
 
-import importlib.util
 import json
 import sys
 
@@ -8,14 +7,11 @@ import pytest
 
 from mrg_llm.errors import InputError
 from mrg_llm.scoring import write_predictions
-from tests.conftest import REPOSITORY
+from tests.conftest import module_at
 
 
 def script(name: str):
-    found = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return module_at(f"scripts/{name}.py")
 
 
 def test_tables_are_replaced_between_their_marks_alone():

@@ -16,11 +16,11 @@ import torch
 
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import DecodeSettings, Settings
-from mrg_llm.studies.batches import ahead, schedule
+from mrg_llm.studies.batches import ahead
 from mrg_llm.training.data import SplitData, TextBank, on_device
 from mrg_llm.training.optimizer import make_optimizer
 from mrg_llm.training.preparation import evaluating
-from mrg_llm.training.stages import make_stage, planned
+from mrg_llm.training.stages import alike, make_stage, planned
 from mrg_llm.training.validation import in_order, report_losses, written_reports
 
 Clock = Callable[[], float]
@@ -96,11 +96,6 @@ def fitted_cost(positions: Sequence[float], seconds: Sequence[float]) -> StepCos
     return StepCost(level - slope * mean, slope)
 
 
-def alike(name: str) -> bool:
-    """Whether a stage's batches are of reports of like length: those of alignment are mixed."""
-    return name == "generate"
-
-
 def of_all_lengths(data: SplitData, batch: int, alike: bool = True) -> list[list[int]]:
     """Up to LENGTHS batches of reports of like length, the longest first; or of mixed ones."""
     order = sorted(range(len(data)), key=lambda i: data.lengths[i] if alike else 0, reverse=alike)
@@ -120,8 +115,7 @@ def batch_positions(model: MRGModel, data: SplitData, indices: Sequence[int]) ->
 
 def mean_step_s(cost: StepCost, name: str, model: MRGModel, data: SplitData, batch: int) -> float:
     """Seconds a batch of this stage, over the batches of the first epoch."""
-    lengths = data.lengths if alike(name) else [0] * len(data)
-    epoch = schedule(lengths, batch, data.seed, 0, data.steps_per_epoch(batch), data.of_epoch)
+    epoch = data.plan(batch, 0, data.steps_per_epoch(batch), alike(name))
     return statistics.mean(cost.of(batch_positions(model, data, indices)) for _, indices in epoch)
 
 

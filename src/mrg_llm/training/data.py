@@ -102,6 +102,11 @@ class SplitData:
         """The studies whose report claims no finding."""
         return [i for i, study in enumerate(self.studies) if not located(study.report or "", "present")]
 
+    def plan(self, batch: int, first_step: int, steps: int, alike: bool = True) -> Iterator[tuple[int, list[int]]]:
+        """(epoch, studies) of the same steps, for one process."""
+        lengths = self.lengths if alike else [0] * len(self)
+        return schedule(lengths, batch, self.seed, first_step, steps, self.of_epoch)
+
     def batches(
         self, batch: int, first_step: int, steps: int, share: tuple[int, int] = (0, 1), alike: bool = True
     ) -> Iterator[Batch]:
@@ -109,8 +114,7 @@ class SplitData:
         alike: reports of like length go together, which saves padding where reports are read; short ones are normal and
         long ones are not, so what compares the studies of a batch with each other wants them mixed."""
         rank, processes = share
-        lengths = self.lengths if alike else [0] * len(self)
-        plan = schedule(lengths, batch * processes, self.seed, first_step, steps, self.of_epoch)
+        plan = self.plan(batch * processes, first_step, steps, alike)
         return ahead(self.make, ((epoch, indices[rank::processes] or indices[:1]) for epoch, indices in plan))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:

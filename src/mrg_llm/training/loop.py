@@ -28,7 +28,7 @@ from mrg_llm.training.data import on_device
 from mrg_llm.training.opening import Run, open_run, seed_everything
 from mrg_llm.training.optimizer import make_optimizer, set_rates, stage_parameters
 from mrg_llm.training.preparation import Sharing, evaluating
-from mrg_llm.training.stages import Stage, make_stage, planned, stage_steps, updates_per_epoch
+from mrg_llm.training.stages import Stage, alike, make_stage, planned, stage_steps, updates_per_epoch
 from mrg_llm.training.validation import finding_auc, prompt_statistics, report_losses, retrieval, written_reports
 
 
@@ -237,8 +237,8 @@ def checkpoint(run: Run, stage: Stage, optimizer) -> None:
 def micro_batches(run: Run, stage: Stage, first_step: int, steps: int) -> Iterator:
     accelerator, accumulate = run.accelerator, run.settings.train.accumulate
     share = (accelerator.process_index, accelerator.num_processes)
-    alike = stage.name == "generate"
-    return run.train.batches(stage.settings.batch, first_step * accumulate, steps * accumulate, share, alike)
+    first, last = first_step * accumulate, steps * accumulate
+    return run.train.batches(stage.settings.batch, first, last, share, alike(stage.name))
 
 
 def named(ids: Sequence[str]) -> str:

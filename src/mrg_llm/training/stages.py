@@ -131,6 +131,11 @@ def updates_per_epoch(data: SplitData, settings: Settings, name: str, processes:
     return max(1, math.ceil(len(data.of_epoch(0)) / batch))
 
 
+def alike(name: str) -> bool:
+    """Whether a stage's batches are of reports of like length: those of alignment are mixed."""
+    return name == "generate"
+
+
 def make_stage(name: str, model: MRGModel, settings: Settings, bank: TextBank | None) -> Stage:
     kinds = {"align_global": AlignGlobal, "align_local": AlignLocal, "generate": Generate}
     return kinds[name](model, getattr(settings, name), bank)
