@@ -114,6 +114,10 @@ class GenerateSettings(StageSettings):
         0.0, ge=0, lt=1, description="share of the studies of a step that are shown without their film, so that the "
         "model also knows what it would write unseen, which decode.guidance needs"
     )  # fmt: skip
+    hide_words: float = Field(
+        0.0, ge=0, lt=1, description="share of the report's tokens that the LLM does not read while it learns to write "
+        "the next one, so that it cannot lean on language alone (word dropout, arXiv 1511.06349)"
+    )  # fmt: skip
     validate_every: int = Field(0, ge=0, description="steps between validations; 0: once an epoch")
     validation_studies: int = Field(200, ge=1, description="validation reports written each time, the first N by id")
     metric: Literal["loss", "clinical_f1", "bleu4", "cider", "bleu4+cider"] = Field(

@@ -132,8 +132,15 @@ def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):
     assert "10 cells of unknown length" in said and not (tmp_path / "out").exists()
 
 
-def test_two_processes_do_not_work_in_one_folder(run, tmp_path):
-    from mrg_llm.experiment.cells import alone
+def test_two_processes_share_the_cells(run, trainings, planned, tmp_path):
+    from mrg_llm.experiment.cells import cells_of
+    from mrg_llm.experiment.sharing import locked
 
-    with alone(tmp_path / "out"), pytest.raises(InputError, match="another process works in"):
-        run(only=["none"], seeds=[0])
+    [other] = cells_of(planned, tmp_path / "out", [0], [planned.experiment.named("prompt-wise")])
+    with locked(other.lock):  # as by another process that trains this cell
+        found = run(only=["static", "prompt-wise", "other-prompts"], seeds=[0])
+    assert trainings == ["seed-0/aligned-none", "seed-0/static/run"]
+    assert list(found["val"]["arms"]) == ["static"]
+    trainings.clear()
+    assert list(run(only=["other-prompts"], seeds=[0])["val"]["arms"]) == ["static", "prompt-wise", "other-prompts"]
+    assert trainings == ["seed-0/aligned-prompt-wise", "seed-0/prompt-wise/run"]

@@ -54,6 +54,19 @@ def test_customized_variants_start_as_the_static_one(tiny_settings):
     assert losses["static"][1, 2] == 0
 
 
+def test_hidden_words_are_written_but_not_read(tiny_model):
+    model, mask = tiny_model.eval(), torch.ones(3, 4, dtype=torch.bool)
+    seen = model.see(*films())
+    hidden = torch.tensor([False, True, False, False]).expand(3, 4)
+    with torch.no_grad():
+        ids = [torch.tensor([5, word, 7, 8]).expand(3, 4) for word in (6, 9)]
+        one, other = (model.token_losses(seen, each, mask, None, hidden) for each in ids)
+        read = model.token_losses(seen, ids[0], mask)
+    assert one[0, 1] != other[0, 1], "a hidden word still has to be written"
+    assert torch.equal(one[0, [0, 2, 3]], other[0, [0, 2, 3]]), "a hidden word was read"
+    assert torch.equal(one[0, :2], read[0, :2]) and not torch.allclose(one[0, 2:], read[0, 2:])
+
+
 @pytest.mark.parametrize("position", ["before-image", "after-image", "before-answer"])
 def test_teacher_forcing_and_step_decoding_see_the_same_logits(tiny_settings, position):
     prompts = tiny_settings.model.prompts.model_copy(update={"position": position})

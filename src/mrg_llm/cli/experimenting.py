@@ -18,7 +18,7 @@ def experiment(
     only: Annotated[list[str] | None, typer.Option(help="this arm alone; several can be given")] = None,
     seeds: Annotated[str, typer.Option(help="these of the experiment's seeds, with commas")] = "",
     changes: Changes = None,
-    limit: Annotated[int, typer.Option(help="write the first N studies of a split only; 0: all", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="write and score the first N validation studies only; 0: all", min=0)] = 0,
     test: Annotated[
         bool, typer.Option("--test", help="score the test split too: once, when every cell is done, and recorded")
     ] = False,

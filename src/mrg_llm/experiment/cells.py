@@ -10,20 +10,19 @@ Every step leaves its result on disk, whole or not at all, and is left out where
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from mrg_llm.errors import InputError, SettingsError, StoppedError
+from mrg_llm.errors import SettingsError, StoppedError
 from mrg_llm.experiment.plan import Arm, Planned
+from mrg_llm.experiment.sharing import locked
 from mrg_llm.progress import counting_bar
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import Study, StudySet
@@ -66,6 +65,16 @@ class Cell:
     def nats(self, split: str) -> Path:
         return self.folder / f"{split}-nats.json"
 
+    @property
+    def lock(self) -> Path:
+        """Had by the process that works on this cell."""
+        return self.folder.with_suffix(".lock")
+
+    @property
+    def possible(self) -> bool:
+        """A control has to wait for the model it is of."""
+        return not self.arm.of or ended(self.run)
+
     def done(self, split: str) -> bool:
         files = [self.reports(split), *([] if self.arm.of else [self.nats(split)])]
         return ended(self.run) and all(path.is_file() for path in files)
@@ -98,7 +107,8 @@ def train_cell(cell: Cell, planned: Planned, studies: StudySet, sharing: Sharing
         return
     if cell.aligned:
         settings = planned.alignments(cell.seed)[cell.start or ""]
-        train_once(cell.aligned, settings, studies, None, sharing, console)
+        with locked(cell.aligned.with_suffix(".lock")):  # another process may be at it for another arm
+            train_once(cell.aligned, settings, studies, None, sharing, console)
     train_once(cell.run, planned.generation(cell.arm, cell.seed), studies, cell.aligned, sharing, console)
 
 
@@ -166,21 +176,6 @@ def write_nats(path: Path, reporter: Reporter, settings: Settings, studies: Sequ
     found = dict.fromkeys((study.id for study in studies), None)  # of a study without a film that can be read: nothing
     found |= {study.id: row for study, row in zip(data.studies, rows, strict=True)}
     write_file(path, json.dumps(found, indent=1).encode())
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """While this lasts no other process works in this folder: two would train one cell into each other's files.
-
-    Raises InputError where another does.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another process works in {out}; wait until it is done, or give another --out") from error
-        yield
 
 
 def last_step(run: Path) -> int:

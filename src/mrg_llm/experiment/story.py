@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ from rich.console import Console
 
 from mrg_llm.errors import InputError, SettingsError
 from mrg_llm.experiment import results
-from mrg_llm.experiment.cells import Cell, alone, cells_of, train_cell, write_cell
+from mrg_llm.experiment.cells import Cell, cells_of, train_cell, write_cell
 from mrg_llm.experiment.figures import Judge
 from mrg_llm.experiment.outlook import print_plan, timed
 from mrg_llm.experiment.plan import Planned
 from mrg_llm.experiment.plots import write_plots
 from mrg_llm.experiment.ranking import choose, decidable, with_chosen
+from mrg_llm.experiment.sharing import locked, locked_if_free
 from mrg_llm.experiment.tables import written
 from mrg_llm.scoring import Training
 from mrg_llm.scoring.protocol import protocol
@@ -30,13 +31,13 @@ from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import versions
 
-RESULTS, TABLES, TESTED = "experiment.json", "tables.md", "test.json"
+RESULTS, TABLES, TESTED, LOCK = "experiment.json", "tables.md", "test.json", "experiment.lock"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """only, seeds: these arms and seeds; all of the file's where empty. limit: the first N studies of a split are
-    written; 0: all. test: score the test split, which happens once. dry_run: say what there is to do, and stop."""
+    """only, seeds: these arms and seeds; all of the file's where empty. limit: the first N validation studies
+    are written; 0: all. test: score the test split, whole and once. dry_run: say what there is to do, and stop."""
 
     out: Path
     only: Sequence[str] = ()
@@ -58,8 +59,7 @@ def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: C
     if asked.dry_run:
         print_plan(planned, wanted(planned, asked), asked.out, console)
         return None
-    with alone(asked.out):
-        return walk(planned, studies, asked, console)
+    return walk(planned, studies, asked, console)
 
 
 def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> Path:
@@ -67,24 +67,42 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
     from mrg_llm.training.preparation import Sharing
 
     val, sharing = with_report(studies, "val", asked.limit), Sharing()
-    while cell := next_cell(planned, asked):
-        left = sum(not other.done("val") for other in wanted(planned, asked))
-        console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} to go)", highlight=False)
-        with timed(asked.out, cell.name):
-            train_cell(cell, planned, studies, sharing, console)
-            write_cell(cell, "val", val, console)
-        if decidable(planned, asked.out):
+
+    def train_and_write(cell: Cell) -> None:
+        train_cell(cell, planned, studies, sharing, console)
+        write_cell(cell, "val", val, console)
+
+    while True:
+        work(planned, asked, "val", train_and_write, console)
+        with locked(asked.out / LOCK):
+            planned = with_chosen(planned, asked.out)
+            if not decidable(planned, asked.out):
+                break
             with judging(planned, studies, val, asked, console) as (judge, _):
                 planned = choose(planned, asked.out, judge)
     if asked.test:
         test_once(planned, studies, asked, console)
-    return conclude(planned, studies, asked, val, console)
+    with locked(asked.out / LOCK):
+        return conclude(planned, studies, asked, val, console)
 
 
-def next_cell(planned: Planned, asked: Asked) -> Cell | None:
-    """The first cell that is not done and of which it is known what it is."""
-    cells = wanted(planned, asked)
-    return next((cell for cell in cells if not cell.done("val") and not planned.waits_for(cell.arm)), None)
+def work(planned: Planned, asked: Asked, split: str, do: Callable[[Cell], None], console: Console) -> None:
+    """Do what can be done of the cells that were asked for and no other process is at."""
+    while True:
+        left = [c for c in wanted(planned, asked) if not c.done(split) and not planned.waits_for(c.arm) and c.possible]
+        if not any(done_now(cell, split, do, len(left), asked, console) for cell in left):
+            return
+
+
+def done_now(cell: Cell, split: str, do: Callable[[Cell], None], left: int, asked: Asked, console: Console) -> bool:
+    """Do one cell; False where another process has it, or has done it meanwhile."""
+    with locked_if_free(cell.lock) as free:
+        if not free or cell.done(split):
+            return False
+        console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} to go)", highlight=False)
+        with timed(asked.out, cell.name):
+            do(cell)
+        return True
 
 
 def wanted(planned: Planned, asked: Asked) -> list[Cell]:
@@ -163,11 +181,11 @@ def test_once(planned: Planned, studies: StudySet, asked: Asked, console: Consol
         raise InputError(
             f"the test split is scored once, when everything else is done; {len(missing)} cells are not ({missing[0]})"
         )
-    test = with_report(studies, "test", asked.limit)
-    for cell in cells:
-        with timed(asked.out, cell.name):
-            write_cell(cell, "test", test, console)
-    results.write_json(path, split_scored(planned, studies, asked, cells, "test", test, console))
+    test = with_report(studies, "test", 0)
+    work(planned, asked, "test", lambda cell: write_cell(cell, "test", test, console), console)
+    with locked(asked.out / LOCK):
+        if not path.is_file() and all(cell.done("test") for cell in cells):  # else the last process to end scores
+            results.write_json(path, split_scored(planned, studies, asked, cells, "test", test, console))
 
 
 def split_scored(

@@ -104,8 +104,9 @@ class Generate(Stage):
     def forward(self, batch: TensorBatch) -> Loss:
         seen = self.look(batch)
         tokens = batch.report_weights.sum()
-        shown = self.model.unseen(seen, some(len(batch.indices), self.settings.blind, seen.cls.device))
-        losses = self.model.token_losses(shown, batch.report_ids, batch.report_mask, batch.context)
+        shown = self.model.unseen(seen, some((len(batch.indices),), self.settings.blind, seen.cls.device))
+        hidden = some(batch.report_ids.shape, self.settings.hide_words, seen.cls.device)
+        losses = self.model.token_losses(shown, batch.report_ids, batch.report_mask, batch.context, hidden)
         report = (losses * batch.report_weights).sum() / tokens
         parts, total = {"report": report.detach()}, report
         if self.settings.contrast_weight:
@@ -147,9 +148,9 @@ def needs_texts(settings: Settings) -> bool:
     return stages[:1] != ["generate"] or settings.generate.contrast_weight > 0
 
 
-def some(count: int, share: float, device) -> Tensor:
-    """(count,) bool: each true with this probability."""
-    return torch.rand(count, device=device) < share if share else torch.zeros(count, dtype=torch.bool, device=device)
+def some(shape: Sequence[int], share: float, device) -> Tensor:
+    """(*shape) bool: each true with this probability."""
+    return torch.rand(*shape, device=device) < share if share else torch.zeros(*shape, dtype=torch.bool, device=device)
 
 
 def count(batch: TensorBatch) -> Tensor:
