@@ -7,6 +7,7 @@ from mrg_llm.errors import SettingsError
 from mrg_llm.model.decoding import decoded, write_many, write_reports
 from mrg_llm.model.greedy import greedy
 from mrg_llm.model.modeling import MRGModel
+from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import fits
 from mrg_llm.settings import DecodeSettings
 from tests.model.test_modeling import customize, films
@@ -97,6 +98,23 @@ def test_guided_search_moves_away_from_what_is_written_unseen(deep, changes):
                     right, without = (next_logits(deep, look, written)[place] for look in (seen, blind))
                     written.append(int((right + 2 * (right - without)).argmax()))
                 assert written == ids
+
+
+@pytest.mark.parametrize("position", ["before-image", "before-answer"])
+def test_guided_studies_of_equal_length_whose_contexts_differ(tiny_settings, position):
+    """Two views and two words are as long as one view and six words: seen alike, unseen not."""
+    prompts = tiny_settings.model.prompts.model_copy(update={"position": position})
+    torch.manual_seed(0)
+    model = MRGModel.build(tiny_settings.model.model_copy(update={"prompts": prompts})).eval()
+    ids, words = torch.full((2, 6), 5), torch.tensor([[True] * 2 + [False] * 4, [True] * 6])
+    views = torch.tensor([[True, True], [True, False]])
+    settings = DecodeSettings(max_new_tokens=6, guidance=1.0)
+    with torch.inference_mode():
+        seen = model.see(films(B=2, W=2)[0], views)
+        both = write_reports(model, seen, settings, Words(ids, words))
+        for i in range(2):
+            own = model.see(films(B=2, W=2)[0][i : i + 1], views[i : i + 1])
+            assert write_reports(model, own, settings, Words(ids[i : i + 1], words[i : i + 1])) == both[i : i + 1]
 
 
 def next_logits(model, seen, written):

@@ -103,8 +103,11 @@ def alike(waiting: deque[Row], most: int) -> list[Row]:
     return rows
 
 
-def shape(row: Row) -> tuple[int, int]:
-    return len(row.embeddings), row.start
+def shape(row: Row) -> tuple[int, ...]:
+    """Tokens to read and where prompts stand among them; the same of its like without the film, which may differ from
+    another's where the two films' tokens and contexts add up to the same."""
+    own = (len(row.embeddings), row.start)
+    return own + shape(row.unseen) if row.unseen else own
 
 
 class Writer:
