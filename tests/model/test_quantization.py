@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from mrg_llm.errors import ModelSourceError, SettingsError
+from mrg_llm.model.configuration import LanguageConfig
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.quantization import quantization_arguments, quantizing
 from mrg_llm.settings import Settings
 
 INSTALLED = importlib.util.find_spec("bitsandbytes") is not None
+needs_peft = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
 needs_bitsandbytes = pytest.mark.skipif(not INSTALLED, reason="bitsandbytes is not installed")
 BITS = ("8bit", "4bit")
 
@@ -112,3 +114,49 @@ def test_greedy_search_writes_what_generate_writes(tiny_values, how):
         seen = model.see(torch.rand(1, 1, 32, 32), torch.ones(1, 1, dtype=torch.bool))
         expected = decoded(model, seen, settings.decode)
     assert write_reports(model, seen, settings.decode) == expected
+
+
+@needs_bitsandbytes
+@pytest.mark.parametrize("how", BITS)
+def test_the_gradient_is_whole_after_a_pass_without_one(tiny_llm, monkeypatch, caplog, how):
+    """On processors with bfloat16 instructions bitsandbytes repacks 4-bit matrices in such a pass, and cuts the
+    gradient; and it warns at every product of 8-bit matrices."""
+    modules = pytest.importorskip("bitsandbytes.nn.modules")
+    monkeypatch.setattr(modules, "has_avx512bf16", lambda: True, raising=False)
+    source = LanguageConfig(source=str(tiny_llm), quantize=how)
+    language = FrozenLanguageModel.load(source)
+    words, ones = torch.randn(1, 5, 32), torch.ones(1, 5, dtype=torch.long)
+
+    def gradient() -> torch.Tensor:
+        inputs = words.clone().requires_grad_()
+        language.hidden(inputs, ones, torch.arange(5).unsqueeze(0)).square().sum().backward()
+        return inputs.grad
+
+    before = gradient()
+    with torch.no_grad():
+        language.hidden(words, ones, torch.arange(5).unsqueeze(0))
+    assert torch.equal(gradient(), before)
+    assert not caplog.records
+
+
+@needs_peft
+@needs_bitsandbytes
+@pytest.mark.parametrize("how", BITS)
+def test_adapters_beside_quantized_layers(tiny_values, tiny_studies, tmp_path, how):
+    """They learn, are found in the folder, and move what is written."""
+    from safetensors.torch import load_file
+
+    from mrg_llm import runs
+    from mrg_llm.model.decoding import decoded, write_reports
+    from mrg_llm.training.loop import train
+
+    tiny_values["align_global"]["epochs"] = tiny_values["align_local"]["epochs"] = 0
+    tiny_values["model"]["language"]["lora_rank"] = 2
+    run = train(quantized(tiny_values, how), tiny_studies, tmp_path / "run")
+    learned = [t for name, t in load_file(run / "model.safetensors").items() if "lora_B" in name]
+    assert learned and all(t.abs().sum() > 0 for t in learned)
+    reporter = runs.load(run)
+    with torch.inference_mode():
+        seen, context = reporter.look(tiny_studies.split("val")[:1])
+        written = write_reports(reporter.model, seen, reporter.decode, context)
+        assert written == decoded(reporter.model, seen, reporter.decode, context)

@@ -7,6 +7,7 @@ quantized. Sources: LLM.int8() (Dettmers 2022), QLoRA's NF4 (Dettmers 2023), bot
 from __future__ import annotations
 
 import importlib.util
+import logging
 from typing import Any
 
 from mrg_llm.errors import ModelSourceError, SettingsError
@@ -40,6 +41,16 @@ def quantization_arguments(source: str, how: str, dtype: Any) -> dict[str, Any]:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
     }
+
+
+def without_traps(model: Any) -> None:
+    """bitsandbytes takes a model in evaluation mode for one that only writes: on processors with bfloat16 instructions
+    it would repack 4-bit matrices at the first pass without a gradient, and no gradient comes through those. And it
+    warns of its rounding at every product of 8-bit matrices."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
 
 
 class quantizing:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrg_llm.errors import ModelSourceError
-from mrg_llm.model.quantization import NONE, quantization_arguments, quantizing
+from mrg_llm.model.quantization import NONE, quantization_arguments, quantizing, without_traps
 from mrg_llm.model.wheels import WHEEL_MODELS, forget_quantization, wheel_folder
 
 VISION_PARTS = {"clip": "CLIPVisionModel", "siglip": "SiglipVisionModel", "siglip2": "Siglip2VisionModel"}
@@ -34,6 +34,8 @@ def load_pretrained(source: str, kind: str, revision: str | None = None, dtype: 
         model = AutoModelForCausalLM.from_pretrained(locate(source), dtype=dtype, **arguments, **quantized)
         if "gguf_file" in arguments:
             forget_quantization(model)
+        if quantized:
+            without_traps(model)
         return model
 
 
