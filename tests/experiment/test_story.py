@@ -112,14 +112,23 @@ def test_what_is_not_there_is_one_sentence(run, asked, words):
         run(**asked)
 
 
-def test_peft_is_missed_before_anything_is_trained(run, planned, trainings, monkeypatch):
+@pytest.mark.parametrize(
+    ("package", "change"), [("peft", "model.language.lora_rank=2"), ("bitsandbytes", "model.language.quantize=8bit")]
+)
+def test_a_package_is_missed_before_anything_is_trained(run, planned, trainings, monkeypatch, package, change):
     import importlib.util
 
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "peft" else find(name, *a))
-    with pytest.raises(SettingsError, match="the arm none needs peft"):
-        run(Planned(planned.experiment, ("model.language.lora_rank=2",)))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == package else find(name, *a))
+    with pytest.raises(SettingsError, match=f"the arm none needs {package}"):
+        run(Planned(planned.experiment, (change,)))
     assert trainings == []
+
+
+def test_cells_written_with_int8_weights(run, planned):
+    """Training in bfloat16, which int8 writing does not take, must not be in vain."""
+    changes = ("train.precision=bf16", "decode.weights=int8")
+    assert run(Planned(planned.experiment, changes), only=["none"], seeds=[0])["val"]["n"] == 2
 
 
 def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):

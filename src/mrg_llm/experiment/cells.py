@@ -144,7 +144,7 @@ def write_cell(cell: Cell, split: str, studies: Sequence[Study], console: Consol
     if cell.done(split):
         return
     settings = runs.saved_settings(cell.run)
-    bf16 = is_bf16(settings.train.precision, best_device())
+    bf16 = is_bf16(settings.train.precision, best_device()) and settings.decode.weights == "full"
     reporter = runs.load(cell.run, precision="bf16" if bf16 else "fp32")
     cell.folder.mkdir(parents=True, exist_ok=True)
     if cell.reports(split) in missing:
