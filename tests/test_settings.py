@@ -3,12 +3,25 @@
 import pytest
 
 from mrg_llm.errors import SettingsError
-from mrg_llm.settings import changed_decoding, known_keys, load_settings, preset_names
+from mrg_llm.settings import changed_decoding, known_keys, load_settings, preset_names, refuse_clashes
 
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_every_preset_is_valid(preset):
-    load_settings(preset)
+    refuse_clashes(load_settings(preset))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["decode.guidance=2"], r"decode\.guidance is 2, but generate\.blind is 0.*set decode\.guidance=0, or"),
+        (["decode.weights=int8", "model.language.lora_rank=4"], "int8, but the language model has LoRA adapters"),
+        (["decode.weights=int8", "model.language.quantize=4bit"], "int8, but the language model is held in 4bit"),
+    ],
+)
+def test_what_two_tables_say_must_fit_together(changes, words):
+    with pytest.raises(SettingsError, match=words):
+        refuse_clashes(load_settings("tiny", changes))
 
 
 def test_an_unknown_setting_names_the_nearest():
@@ -57,3 +70,5 @@ def test_decoding_can_be_changed_at_generation():
     assert changed_decoding(decode, ["beams=4", "decode.length_penalty=2"]).beams == 4
     with pytest.raises(SettingsError, match=r"decode\.beams"):
         changed_decoding(decode, ["beam=4"])
+    with pytest.raises(SettingsError, match=r"^decode: guidance is for greedy search; set it to 0, or beams to 1"):
+        changed_decoding(load_settings("iu-xray").decode, ["beams=4"])

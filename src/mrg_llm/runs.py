@@ -11,10 +11,11 @@ from mrg_llm.errors import CheckpointError, DataError
 from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.context import PARTS
+from mrg_llm.model.decoding import refuse_unwritable
 from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import MRGModel, read_config
 from mrg_llm.model.processing import Reporter
-from mrg_llm.settings import DecodeSettings, Settings
+from mrg_llm.settings import DecodeSettings, Settings, changed_decoding, read_settings, refuse_clashes
 from mrg_llm.studies import open_studies
 from mrg_llm.studies.study import Study
 from mrg_llm.studies.texts import parted
@@ -23,12 +24,15 @@ from mrg_llm.training.publish import DATA_FILE, FAMILIAR_FILE, SETTINGS_FILE
 
 
 def load(
-    run: str | Path, *, decode: DecodeSettings | None = None, device: str | None = None, precision: str = "fp32"
-) -> Reporter:
+    run: str | Path, *, decode: DecodeSettings | None = None, changes: Sequence[str] = (), device: str | None = None,
+    precision: str = "fp32",
+) -> Reporter:  # fmt: skip
     """A trained model from its run folder, or the "starter" that comes with the package, ready to write reports.
 
-    precision: "fp32" (a study gets the same report alone or in any batch) or "bf16". Raises CheckpointError where the
-    folder is not a run, is damaged, or was trained for another LLM.
+    decode: how it writes, else as its settings say; changes: of that, "guidance=0". device: int8 weights are for a
+    processor, all others for a GPU where there is one. precision: "fp32" (a study gets the same report alone or in any
+    batch) or "bf16". Raises CheckpointError where the folder is not a run, is damaged, or was trained for another LLM,
+    SettingsError where this run cannot write like that.
     """
     import torch
 
@@ -40,17 +44,19 @@ def load(
         raise CheckpointError(
             f"{folder} is damaged: {', '.join(changed)} differ from the manifest; restore or retrain it"
         )
+    settings = saved_settings(folder)
+    decode = changed_decoding(decode or settings.decode, changes)
+    refuse_clashes(settings.model_copy(update={"decode": decode}))
     model = MRGModel.from_pretrained(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
     refuse_other_llm(model)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = torch.cuda.is_available() and decode.weights == "full"
+    model = model.to(device or ("cuda" if on_gpu else "cpu"))
+    refuse_unwritable(model.language, decode)
     path = folder / FAMILIAR_FILE
     familiarity = Familiarity.load(path) if path.is_file() else None
     path = folder / CALIBRATION_FILE
     calibration = Calibration.load(path) if path.is_file() else None
-    settings = saved_settings(folder)
-    return Reporter(
-        model.to(device), decode or settings.decode, folder.name, familiarity, calibration, settings.confidence
-    )
+    return Reporter(model, decode, folder.name, familiarity, calibration, settings.confidence)
 
 
 def refuse_other_llm(model: MRGModel) -> None:
@@ -66,7 +72,7 @@ def refuse_other_llm(model: MRGModel) -> None:
 def saved_settings(folder: Path) -> Settings:
     """The run's own settings."""
     path = folder / SETTINGS_FILE
-    return Settings.model_validate_json(path.read_text()) if path.is_file() else Settings()
+    return read_settings(path) if path.is_file() else Settings()
 
 
 def reading(run: str | Path, spec: str, split_by: str | None = None) -> dict[str, str | None]:

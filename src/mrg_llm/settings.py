@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from mrg_llm.errors import SettingsError
+from mrg_llm.errors import CheckpointError, SettingsError
 from mrg_llm.model.configuration import MRGConfig, Table
 
 METRICS = ("loss", "clinical_f1", "bleu4", "cider", "bleu4+cider")
@@ -154,9 +154,9 @@ class DecodeSettings(Table):
     def _one_search(self) -> DecodeSettings:
         searched = self.beams > 1 or self.samples
         if self.guidance and searched:
-            raise ValueError("guidance is for greedy search; give it with beams = 1 and samples = 0")
+            raise ValueError("guidance is for greedy search; set it to 0, or beams to 1 and samples to 0")
         if self.weights == "int8" and searched:
-            raise ValueError("weights = int8 is for greedy search; give it with beams = 1 and samples = 0")
+            raise ValueError("weights = int8 is for greedy search; set it to full, or beams to 1 and samples to 0")
         return self
 
 
@@ -197,6 +197,31 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
     for change in changes:
         apply_change(values, change)
     return validated(values)
+
+
+def refuse_clashes(settings: Settings) -> None:
+    """What one table asks for and another rules out. Raises SettingsError."""
+    language, decode = settings.model.language, settings.decode
+    if decode.guidance and not settings.generate.blind:
+        raise SettingsError(
+            f"decode.guidance is {decode.guidance:g}, but generate.blind is 0, so the model never learns what it would "
+            "write unseen; set decode.guidance=0, or train with generate.blind=0.1"
+        )
+    if decode.weights == "int8" and (language.lora_rank or language.quantize != "none"):
+        held = f"is held in {language.quantize}" if language.quantize != "none" else "has LoRA adapters"
+        raise SettingsError(
+            f"decode.weights is int8, but the language model {held}, and plain matrices alone are rounded; set "
+            "decode.weights=full"
+        )
+
+
+def read_settings(path: Path) -> Settings:
+    """settings.json of a run; what an older run does not say has its default. Raises CheckpointError."""
+    try:
+        return Settings.model_validate_json(path.read_text())
+    except ValueError as error:
+        reason = " ".join(str(error).split("\n")[:2])
+        raise CheckpointError(f"{path} is damaged or from another version of mrg-llm: {reason}") from error
 
 
 def only(settings: Settings, *stages: str) -> Settings:
@@ -273,8 +298,9 @@ def validated(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{key} is {first['input']!r}: {first['msg'].lower()}") from error
+        key, why = ".".join(str(part) for part in first["loc"]), first["msg"].lower().removeprefix("value error, ")
+        given = "" if isinstance(first["input"], dict) else f" is {first['input']!r}"  # a whole table says nothing
+        raise SettingsError(f"{key}{given}: {why}") from error
 
 
 def refuse_unknown(keys: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from mrg_llm.settings import Settings
 from mrg_llm.training import checkpoint as checkpoints
 from mrg_llm.training import loop
 from mrg_llm.training.loop import train
+from mrg_llm.training.plan import make_plan
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny_losses.json"
 SCRIPT = Path(__file__).with_name("tiny_run.py")
@@ -127,6 +128,19 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_other_settings(tiny_value
         train(quick, tiny_studies, run)
     with pytest.raises(SettingsError, match="other settings"):
         train(changed(tiny_values, train={"seed": 1}), tiny_studies, run, resume=True)
+
+
+def test_validations_that_could_not_write_are_refused_before_the_first_step(tiny_values, tiny_studies, tmp_path):
+    """int8 writing takes float32; where no validation writes, the run may still be written with elsewhere."""
+    written = changed(
+        tiny_values, decode={"weights": "int8"}, train={"precision": "bf16"}, generate={"metric": "bleu4"}
+    )
+    for start in (lambda: make_plan(written, tiny_studies), lambda: train(written, tiny_studies, tmp_path / "run")):
+        with pytest.raises(SettingsError, match="in float32 on an x86"):
+            start()
+    assert not (tmp_path / "run").exists()
+    unwritten = changed(tiny_values, decode={"weights": "int8"}, train={"precision": "bf16"})
+    assert train(unwritten, tiny_studies, tmp_path / "run")
 
 
 def test_early_stopping_and_the_best_checkpoint(tiny_values, tiny_studies, tmp_path, monkeypatch):

@@ -43,12 +43,13 @@ def train(
 
     Ctrl-C writes a checkpoint; the same command with --resume goes on.
     """
-    from mrg_llm.settings import load_settings
+    from mrg_llm.settings import load_settings, refuse_clashes
 
     if settings:
         print_settings()
         return
     chosen = load_settings(preset, changes or [])
+    refuse_clashes(chosen)
     studies = open_data(data, split_by=split_by, sections=chosen.data.sections, deidentified=chosen.data.deidentified)
     from rich.console import Console
 
@@ -84,14 +85,12 @@ def generate(
 
     from mrg_llm import runs
     from mrg_llm.model.context import untold
-    from mrg_llm.settings import changed_decoding
 
     how = runs.reading(model, data, split_by)
     studies = open_data(data, **how).split(split)[:limit]
     if without_context:
         studies = tuple(map(untold, studies))
-    reporter = loaded(model, precision=precision)
-    reporter.decode = changed_decoding(reporter.decode, changes or [])
+    reporter = loaded(model, precision=precision, changes=changes or ())
     with counting_bar("writing reports", len(studies), Console(stderr=True)) as advance:
         problems = runs.generate(reporter, studies, out, advance, how)
     for id_, sentences in problems.items():

@@ -19,6 +19,7 @@ from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteria
 from mrg_llm.errors import SettingsError
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.greedy import Look, Row, greedy
+from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.lean import serves
 from mrg_llm.model.matrices import can_pack
 from mrg_llm.model.modeling import MRGModel, Seen
@@ -55,18 +56,10 @@ def write_many(
 ) -> Iterator[Draft]:
     """The drafts of many batches, in the order of their studies. Greedy search looks at the next batch when it has room
     for a study of it; else a batch is written before the next is looked at."""
-    if settings.weights == "int8" and not (fits(model.language) and serves(model.language) and can_pack()):
-        raise SettingsError(
-            "decode.weights = int8 was given, but it takes a language model of the LLaMA family in float32 on an x86 "
-            "processor; set it to full"
-        )
+    refuse_unwritable(model.language, settings)
     if settings.samples == 0 and settings.beams == 1 and fits(model.language):
         yield from in_order(greedy(model, looks, settings, growing(model, told)), model)
         return
-    if settings.guidance:
-        raise SettingsError(
-            "decode.guidance was given, but this language model is not of the LLaMA family; set it to 0"
-        )
     for seen, context in looks:
         begun = time.perf_counter()
         if settings.samples == 0:
@@ -76,6 +69,20 @@ def write_many(
             drafts = [group[most_agreed([d.text for d in group])] for group in groups]
         seconds = (time.perf_counter() - begun) / len(drafts)
         yield from (replace(d, seconds=seconds) for d in drafts)
+
+
+def refuse_unwritable(language: FrozenLanguageModel, settings: DecodeSettings, now: bool = True) -> None:
+    """Raises SettingsError for a search that this language model does not allow. now: it has to write as it is held
+    here; else another machine may, or another precision."""
+    if now and settings.weights == "int8" and not (fits(language) and serves(language) and can_pack()):
+        raise SettingsError(
+            "decode.weights = int8 was given, but it takes a language model of the LLaMA family in float32 on an x86 "
+            "processor; set it to full"
+        )
+    if settings.guidance and not fits(language):
+        raise SettingsError(
+            "decode.guidance was given, but this language model is not of the LLaMA family; set it to 0"
+        )
 
 
 def in_order(rows: Iterable[Row], model: MRGModel) -> Iterator[Draft]:

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
+from mrg_llm.model.decoding import refuse_unwritable
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import StudySet
@@ -76,6 +77,7 @@ def open_run(
     if start_from is not None:
         publish.copy_trained(model, start_from)
     prepare_model(model.to(accelerator.device), bf16, settings.train.checkpoint_activations)
+    refuse_unwritable(model.language, settings.decode, now=settings.generate.metric != "loss")
     prepared = prepare(settings, studies, model, console if main else Console(quiet=True), sharing)
     if start_from is None and prepared.train_bank:
         bank = prepared.train_bank

@@ -17,6 +17,7 @@ from safetensors.torch import save as tensor_bytes
 
 from mrg_llm.errors import ModelSourceError
 from mrg_llm.model.alignment import split_sentences
+from mrg_llm.model.decoding import refuse_unwritable
 from mrg_llm.model.familiarity import familiar_films
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.nearest import ENCODER
@@ -87,6 +88,7 @@ def make_plan(
     model = MRGModel.build(settings.model, torch.bfloat16 if bf16 else torch.float32)
     with_llm_hash(model)  # which training computes, too
     prepare_model(model.to(device), bf16, settings.train.checkpoint_activations)
+    refuse_unwritable(model.language, settings.decode, now=settings.generate.metric != "loss")
     train, val = split_data(studies, model.language, settings)
     beside["loading the models"] = clock() - begun
     pool = SplitData(pooled(settings, train), model.language.tokenizer, settings, augmented=True)

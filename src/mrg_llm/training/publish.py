@@ -13,7 +13,7 @@ from mrg_llm.model.confidence import CALIBRATION_FILE, Calibration
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel, read_config
-from mrg_llm.settings import Settings
+from mrg_llm.settings import Settings, read_settings
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import MANIFEST, Position, manifest_bytes, write_file
 from mrg_llm.training.journal import versions
@@ -30,7 +30,7 @@ def refuse_other_run(out: Path, settings: Settings, resume: bool) -> None:
         if path.exists():
             raise InputError(f"{out} already holds a run; go on with --resume, or choose another --out")
         return
-    if path.exists() and Settings.model_validate_json(path.read_text()) != settings:
+    if path.exists() and read_settings(path) != settings:
         raise SettingsError(f"{out} was started with other settings; resume with the same preset and --set values")
 
 
