@@ -16,7 +16,7 @@ from mrg_llm.cli.options import uncollected
 from mrg_llm.errors import CheckpointError, InputError
 from mrg_llm.model.familiarity import FEWEST, Familiarity
 from mrg_llm.publishing import publish_starter
-from mrg_llm.settings import Settings
+from mrg_llm.settings import DecodeSettings, Settings
 from mrg_llm.starter_card import Evidence, read_evidence
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import verify
@@ -70,6 +70,23 @@ def test_a_folder_that_loads_with_rounded_weights(run, starter):
         assert stored[name].dtype == torch.bfloat16 and parameter.dtype == torch.float32
         assert torch.equal(parameter, own[name].to(torch.bfloat16).float()), name
     assert sum(not torch.equal(stored[n].float(), own[n]) for n in own) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "decode", "words"),
+    [
+        ({"lora_rank": 2}, {}, "needs peft, which comes with the extra lora alone"),
+        ({"quantize": "8bit"}, {}, "needs bitsandbytes, which comes with the extra quantized alone"),
+        ({}, {"weights": "int8"}, "int8 weights, which takes an x86 processor"),
+    ],
+)
+def test_what_does_not_run_wherever_the_package_does_is_refused(run, changes, decode, words):
+    reporter = runs.load(run, decode=DecodeSettings(**decode))
+    config = reporter.model.config
+    language = config.language.model_copy(update=changes)
+    reporter.model.config = config.model_copy(update={"language": language})
+    with pytest.raises(InputError, match=words):
+        publishing.refuse_others(run, reporter, "iu-xray:/a/place")
 
 
 def test_it_names_no_place_and_no_study(starter, tiny_studies, tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 from mrg_llm import runs
 from mrg_llm.errors import InputError
 from mrg_llm.model.confidence import CALIBRATION_FILE
+from mrg_llm.model.configuration import packages
 from mrg_llm.model.familiarity import Familiarity
 from mrg_llm.model.modeling import CONFIG_FILE, WEIGHTS_FILE, MRGModel
 from mrg_llm.model.processing import Reporter
@@ -55,7 +56,7 @@ def publish_starter(
     """
     reporter = runs.load(run, decode=decode)
     data = json.loads((run / DATA_FILE).read_text())
-    refuse_others(run, reporter.model, data["source"])
+    refuse_others(run, reporter, data["source"])
     files = {CONFIG_FILE: (run / CONFIG_FILE).read_bytes(), SETTINGS_FILE: decoding_as(run, reporter.decode)}
     files[WEIGHTS_FILE] = rounded_weights(reporter.model)
     files[DATA_FILE] = json.dumps(public(data), indent=1).encode()
@@ -76,15 +77,22 @@ def publish_starter(
     return Published(out, size, rounding)
 
 
-def refuse_others(run: Path, model: MRGModel, source: str) -> None:
+def refuse_others(run: Path, reporter: Reporter, source: str) -> None:
     """A starter runs wherever the package is installed, and its card and licence are true of it."""
-    config = model.config
+    config = reporter.model.config
     for kind, name in (("encoder", config.vision.source), ("language model", config.language.source)):
         if name not in WHEEL_MODELS:
             raise InputError(
                 f"{run} needs the {kind} {name}, which does not come with mrg-llm; a starter is trained with the "
                 f"default models ({', '.join(WHEEL_MODELS)})"
             )
+    for package, extra in packages(config):
+        raise InputError(
+            f"{run} needs {package}, which comes with the extra {extra} alone; a starter is trained without LoRA "
+            "adapters on an LLM that is not quantized"
+        )
+    if reporter.decode.weights == "int8":
+        raise InputError(f"{run} writes with int8 weights, which takes an x86 processor; give --set weights=full")
     if source.partition(":")[0] != KIND:
         raise InputError(f"{run} was trained on {source}; the starter's card and licence are those of {KIND}")
 

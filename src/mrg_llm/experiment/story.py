@@ -23,11 +23,11 @@ from mrg_llm.experiment.plots import write_plots
 from mrg_llm.experiment.ranking import choose, decidable, with_chosen
 from mrg_llm.experiment.sharing import locked, locked_if_free
 from mrg_llm.experiment.tables import written
+from mrg_llm.model.configuration import packages
 from mrg_llm.scoring import Training
 from mrg_llm.scoring.protocol import protocol
 from mrg_llm.scoring.scorer import started_meteor
 from mrg_llm.scoring.statistics import DRAWS
-from mrg_llm.settings import Settings
 from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import versions
@@ -128,21 +128,14 @@ def refuse_missing(planned: Planned, asked: Asked) -> None:
             known = ", ".join(map(str, planned.experiment.seeds))
             raise SettingsError(f"--seeds {seed}: the experiment's seeds are {known}")
     for cell in wanted(planned, asked):
-        needed = () if cell.arm.of or cell.arm.best else packages(planned.settings(cell.arm, cell.seed))
-        for package, extra in needed:
+        if cell.arm.of or cell.arm.best:
+            continue
+        for package, extra in packages(planned.settings(cell.arm, cell.seed).model):
             if importlib.util.find_spec(package) is None:
                 raise SettingsError(
                     f"the arm {cell.arm.name} needs {package}, which is not installed; pip install 'mrg-llm[{extra}]', "
                     "or name the other arms with --only"
                 )
-
-
-def packages(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What these settings need beside what is always installed, and the extra that it comes with."""
-    if settings.model.language.lora_rank:
-        yield "peft", "lora"
-    if settings.model.language.quantize != "none":
-        yield "bitsandbytes", "quantized"
 
 
 def with_report(studies: StudySet, split: str, limit: int) -> list[Study]:

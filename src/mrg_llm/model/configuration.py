@@ -5,6 +5,7 @@ Each setting is owned by the part that reads it, has one default and one sentenc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -126,3 +127,11 @@ class MRGConfig(Table):
     prompts: PromptConfig = PromptConfig()
     language: LanguageConfig = LanguageConfig()
     alignment: AlignmentConfig = AlignmentConfig()
+
+
+def packages(config: MRGConfig) -> Iterator[tuple[str, str]]:
+    """What this model needs beside what is always installed, and the extra that it comes with."""
+    if config.language.lora_rank:
+        yield "peft", "lora"
+    if config.language.quantize != "none":
+        yield "bitsandbytes", "quantized"
