@@ -1,5 +1,7 @@
 """Which studies an epoch sees."""
 
+from dataclasses import replace
+
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
@@ -21,6 +23,15 @@ def test_an_epoch_sees_every_finding_and_a_share_of_the_normal_studies(tiny_valu
     assert sorted(i for b in batches for i in b.indices) == sorted(epochs[0])
     validation = SplitData(data.studies, tokenizer, settings, augmented=False)
     assert list(validation.of_epoch(0)) == list(range(len(data)))
+
+
+def test_an_epoch_is_never_empty(tiny_values, tiny_studies):
+    tiny_values["data"]["normal_share"] = 0.01
+    settings = Settings.model_validate(tiny_values)
+    studies = [replace(study, report="The lungs are clear.") for study in tiny_studies]
+    data = SplitData(studies, MRGModel.build(settings.model).language.tokenizer, settings, augmented=True)
+    assert [len(data.of_epoch(epoch)) for epoch in range(3)] == [1, 1, 1]
+    assert len(list(data.batches(4, 0, 3))) == 3
 
 
 def test_words_that_some_reports_say(tiny_settings):

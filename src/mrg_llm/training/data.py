@@ -90,11 +90,12 @@ class SplitData:
         return len(range(0, len(self.of_epoch(0)), batch))
 
     def of_epoch(self, epoch: int) -> Sequence[int]:
-        """The studies that an epoch sees: those with a finding, and a share of the others, different ones each time."""
+        """The studies that an epoch sees: those with a finding, and a share of the others, different ones each time and
+        at least one, for where all are normal a small share of a few would be none."""
         if self.normal_share == 1:
             return range(len(self))
         rng = np.random.default_rng([self.seed, epoch, 2])
-        normal = rng.permutation(self.normal)[: round(self.normal_share * len(self.normal))]
+        normal = rng.permutation(self.normal)[: max(1, round(self.normal_share * len(self.normal)))]
         return sorted(set(range(len(self))) - set(self.normal) | set(normal.tolist()))
 
     @cached_property
