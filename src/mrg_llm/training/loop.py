@@ -79,7 +79,7 @@ def train_stage(run: Run, name: str, saved: dict | None) -> None:
     batches = micro_batches(run, stage, position.stage_step, steps)
     for step in range(position.stage_step, steps):
         group = [next(batches) for _ in range(settings.train.accumulate)]
-        seed_everything(settings.train.seed, run.position.step)
+        seed_everything(settings.train.seed, run.position.step, run.accelerator.process_index)
         set_rates(bare(optimizer), step, steps, settings.train.warmup)
         values = optimizer_step(run, wrapped, optimizer, group)
         run.position = replace(run.position, stage_step=step + 1, step=run.position.step + 1)
