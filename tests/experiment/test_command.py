@@ -43,7 +43,7 @@ def test_a_dry_run_writes_nothing(asked, tmp_path):
     [
         (("--seeds", "0,one"), SettingsError, "must be numbers with commas"),
         (("--set", "train.lrr=1"), SettingsError, r"nearest is train\.lr"),
-        (("--set", "decode.guidance=1"), SettingsError, r"generate\.blind is 0"),
+        (("--set", "decode.guidance=1"), SettingsError, r"arm none: decode\.guidance is 1, but generate\.blind is 0"),
         (("--only", "nobody"), SettingsError, "arms are none, static"),
         (("--compare", "no-such.json"), InputError, r"no-such\.json is no experiment\.json"),
     ],

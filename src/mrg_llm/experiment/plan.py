@@ -20,7 +20,7 @@ from mrg_llm.errors import SettingsError
 from mrg_llm.model.configuration import Table
 from mrg_llm.model.prompts import CUSTOMIZED
 from mrg_llm.scoring import protocol
-from mrg_llm.settings import DataSettings, Settings, load_settings, only, refuse_clashes
+from mrg_llm.settings import DataSettings, Settings, load_settings, only
 
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
@@ -84,13 +84,11 @@ class Planned:
         return arm.among if arm.best and arm.name not in dict(self.chosen) else ()
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """Everything of one (arm, seed); raises SettingsError as load_settings and refuse_clashes do."""
+        """Everything of one (arm, seed); raises SettingsError as load_settings does."""
         changed = dict(self.chosen).get(arm.name)
         own = (*self.experiment.named(changed).set, *arm.set) if changed else arm.set
         shared = (*self.experiment.set, *self.changes)
-        settings = load_settings(self.experiment.preset, [*shared, *own, f"train.seed={seed}"])
-        refuse_clashes(settings)
-        return settings
+        return load_settings(self.experiment.preset, [*shared, *own, f"train.seed={seed}"])
 
     def generation(self, arm: Arm, seed: int) -> Settings:
         """Stage 3 alone."""

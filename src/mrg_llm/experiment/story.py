@@ -28,6 +28,7 @@ from mrg_llm.scoring import Training
 from mrg_llm.scoring.protocol import protocol
 from mrg_llm.scoring.scorer import started_meteor
 from mrg_llm.scoring.statistics import DRAWS
+from mrg_llm.settings import refuse_clashes
 from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import versions
@@ -118,7 +119,8 @@ def all_cells(planned: Planned, out: Path) -> list[Cell]:
 
 
 def refuse_missing(planned: Planned, asked: Asked) -> None:
-    """Before hours are spent: arms and seeds that are not there, and a package that an arm will need."""
+    """Before hours are spent: arms and seeds that are not there, settings that rule each other out, and a package that
+    an arm will need."""
     names = [arm.name for arm in planned.experiment.arm]
     for name in asked.only:
         if name not in names:
@@ -127,13 +129,16 @@ def refuse_missing(planned: Planned, asked: Asked) -> None:
         if seed not in planned.experiment.seeds:
             known = ", ".join(map(str, planned.experiment.seeds))
             raise SettingsError(f"--seeds {seed}: the experiment's seeds are {known}")
-    for cell in wanted(planned, asked):
-        if cell.arm.of or cell.arm.best:
-            continue
-        for package, extra in packages(planned.settings(cell.arm, cell.seed).model):
+    for arm in dict.fromkeys(cell.arm for cell in wanted(planned, asked) if not cell.arm.of and not cell.arm.best):
+        settings = planned.settings(arm, planned.experiment.seeds[0])
+        try:
+            refuse_clashes(settings)
+        except SettingsError as error:
+            raise SettingsError(f"the arm {arm.name}: {error}; --only names the other arms") from error
+        for package, extra in packages(settings.model):
             if importlib.util.find_spec(package) is None:
                 raise SettingsError(
-                    f"the arm {cell.arm.name} needs {package}, which is not installed; pip install 'mrg-llm[{extra}]', "
+                    f"the arm {arm.name} needs {package}, which is not installed; pip install 'mrg-llm[{extra}]', "
                     "or name the other arms with --only"
                 )
 
