@@ -3,7 +3,7 @@
 import pytest
 
 from mrg_llm.errors import SettingsError
-from mrg_llm.experiment.plan import Planned, experiment_names, load_experiment
+from mrg_llm.experiment.plan import Arm, Planned, experiment_names, load_experiment
 from mrg_llm.model.configuration import PromptConfig
 from mrg_llm.model.prompts import Promptbook
 
@@ -50,6 +50,16 @@ def test_arms_whose_alignment_is_the_same_share_it():
     one, other = (planned.alignments(seed)["none"] for seed in (0, 1))
     assert (one.train.seed, other.train.seed) == (0, 1)
     assert one.generate.epochs == 0 and one.align_local.epochs > 0
+
+
+def test_adapters_take_no_part_in_an_alignment(planned):
+    none = planned.experiment.named("none")
+    slow, fast = (
+        Arm(name=name, what="adapters", set=(*none.set, "model.language.lora_rank=2", f"train.lr_lora={rate}"))
+        for name, rate in (("slow", 1e-4), ("fast", 1e-3))
+    )
+    more = Planned(planned.experiment.model_copy(update={"arm": (*planned.experiment.arm, slow, fast)}))
+    assert [more.start_of(arm, 0) for arm in (slow, fast)] == ["none", "none"]
 
 
 def test_an_arm_can_start_from_anothers_alignment(planned):

@@ -110,7 +110,8 @@ class Planned:
             projection = own.model.projection.model_copy(update={"pooled": False})
             model = model.model_copy(update={"prompts": prompts, "projection": projection})
         last = {name: getattr(only(base), name) for name in ("generate", "decode", "confidence")}
-        return own.model_copy(update={"model": model, **last})
+        train = own.train.model_copy(update={"lr_lora": base.train.lr_lora})  # adapters do not move yet
+        return own.model_copy(update={"model": model, "train": train, **last})
 
     def alignments(self, seed: int) -> dict[str, Settings]:
         """The different alignments of a seed, each under the name of the first arm that starts from it."""
