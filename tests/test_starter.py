@@ -14,6 +14,7 @@ from mrg_llm import boxed, publishing, runs
 from mrg_llm.cli import app
 from mrg_llm.cli.options import uncollected
 from mrg_llm.errors import CheckpointError, InputError
+from mrg_llm.model.confidence import Calibration
 from mrg_llm.model.familiarity import FEWEST, Familiarity
 from mrg_llm.publishing import publish_starter
 from mrg_llm.settings import DecodeSettings, Settings
@@ -21,6 +22,7 @@ from mrg_llm.starter_card import Evidence, read_evidence
 from mrg_llm.studies.study import StudySet
 from mrg_llm.training.checkpoint import verify
 from mrg_llm.training.loop import train
+from mrg_llm.training.publish import keep_calibration
 
 SCORES = {
     "protocol": "full", "n": 3, "metrics": {"bleu4": {"value": 0.1234, "low": 0.1, "high": 0.15}},
@@ -87,6 +89,17 @@ def test_what_does_not_run_wherever_the_package_does_is_refused(run, changes, de
     reporter.model.config = config.model_copy(update={"language": language})
     with pytest.raises(InputError, match=words):
         publishing.refuse_others(run, reporter, "iu-xray:/a/place")
+
+
+def test_a_calibration_goes_along_unless_the_starter_decodes_otherwise(run, familiarity, tmp_path):
+    features = ("mean", "least")
+    keep_calibration(
+        run, Calibration(features, (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), 0.0, 0, 0.7, 0, 0.1, 0.6, 0.5, 9, 9)
+    )
+    own = runs.load(run).decode
+    for name, decode in {"same": own, "other": own.model_copy(update={"min_new_tokens": 5})}.items():
+        publish_starter(run, tmp_path / name, Evidence(), familiarity=familiarity, decode=decode)
+        assert (runs.load(tmp_path / name).calibration is None) == (name == "other")
 
 
 def test_it_names_no_place_and_no_study(starter, tiny_studies, tmp_path):

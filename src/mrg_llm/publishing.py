@@ -61,7 +61,8 @@ def publish_starter(
     files[WEIGHTS_FILE] = rounded_weights(reporter.model)
     files[DATA_FILE] = json.dumps(public(data), indent=1).encode()
     files[FAMILIAR_FILE] = known_films(run, familiarity)
-    if (run / CALIBRATION_FILE).is_file():
+    same = reporter.decode == runs.saved_settings(run).decode  # how sure other texts were says nothing of these
+    if same and (run / CALIBRATION_FILE).is_file():
         files[CALIBRATION_FILE] = (run / CALIBRATION_FILE).read_bytes()
     rounding = compared(reporter, files, validation, progress) if validation else None
     parts = reporter.model.parts()
