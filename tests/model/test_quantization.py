@@ -95,6 +95,7 @@ def test_training_through_quantized_layers(tiny_values, tiny_studies, tmp_path, 
     assert list(losses(run).values()) == close and losses(run) != losses(plain)
     configs = [json.loads((folder / "config.json").read_text())["language"] for folder in (plain, run)]
     assert configs[0]["weights_sha256"] == configs[1]["weights_sha256"] and configs[1]["quantize"] == how
+    assert f"held in {how}" in (run / "README.md").read_text()
     reporter = runs.load(run)
     kinds = {type(module).__name__ for module in reporter.model.language.model.modules()}
     assert {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}[how] in kinds

@@ -139,6 +139,8 @@ def model_card(model: MRGModel, out: Path, position: Position) -> str:
     data = json.loads((out / DATA_FILE).read_text())
     rank = config.language.lora_rank
     adapters = f", with LoRA adapters of rank {rank} beside them" if rank else ""
+    quantize = config.language.quantize
+    held = f", held in {quantize}, to which what is trained belongs" if quantize != "none" else ""
     best = "none was made" if position.best is None else f"{position.best:.4f} at step {position.best_step}"
     return f"""# A chest X-ray report generator (MRG-LLM, {config.prompts.variant} prompts)
 
@@ -147,7 +149,7 @@ def model_card(model: MRGModel, out: Path, position: Position) -> str:
 Trained with mrg-llm {versions()["mrg-llm"]} on {data["source"]} ({data["train"]} studies; data SHA-256
 {data["sha256"][:16]}...). The licence of the training data applies to these weights.
 
-- Frozen language model: {config.language.source}, weights SHA-256 {config.language.weights_sha256}{adapters}
+- Frozen language model: {config.language.source}, weights SHA-256 {config.language.weights_sha256}{held}{adapters}
 - Vision encoder: {config.vision.source} at {config.vision.side_px} px
 - Best validation value of the selection metric: {best}
 
