@@ -1,7 +1,8 @@
 """The training story: open the run, take up where it stood, walk through the stages, keep the best.
 
-In: settings, a StudySet, a run folder. Out: the run folder with the trained model. The order of studies, dropout and
-augmentation are functions of (seed, step), so a run that was killed ends, after --resume, in the same bits (on CPU).
+In: settings, a StudySet, a run folder. Out: the run folder with the trained model. The order of studies, augmentation,
+dropout and what is hidden are functions of (seed, step, process), so a run that was killed ends, after --resume, in the
+same bits (on CPU).
 """
 
 from __future__ import annotations
