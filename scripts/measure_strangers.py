@@ -7,8 +7,9 @@ Negatives are the films of --split that the run did not learn from; positives ar
 written. --pictures: folders of photographs and textures (PNG, JPEG; each gives itself and four parts of itself);
 --scans: folders of DICOM files, of which chest films and what cannot be read as a film are left out. Noise, gradients
 and stripes are drawn; films are inverted and turned here. Without --run the familiarity is fitted as training does it,
-on 1,000 films of the training split, and --save keeps it. For each group: the share beyond the limit, and AUROC against
-the negatives; 95 % intervals by bootstrap over studies and over source pictures. Prints the table of docs/results.md.
+on 1,000 films of the training split, and --save keeps it. For each group: the share that is refused, and AUROC of the
+distance against the negatives; 95 % intervals by bootstrap over studies and over source pictures. Prints the table of
+docs/results.md.
 """
 
 from __future__ import annotations
@@ -44,9 +45,11 @@ Named = tuple[str, Film]  # which study or source picture it is of
 
 @dataclass(frozen=True)
 class Group:
-    """Distances of pictures (N,), 1 the limit; sources (N,): pictures of one source are drawn together."""
+    """Distances of pictures (N,), 1 the limit; refused (N,): beyond it, or familiar in another posture; sources (N,):
+    pictures of one source are drawn together."""
 
     distances: np.ndarray
+    refused: np.ndarray
     sources: np.ndarray
 
 
@@ -106,14 +109,18 @@ def known(asked: argparse.Namespace) -> Familiarity:
 
 def measured(familiarity: Familiarity, pictures: Sequence[Named]) -> Group:
     films = [film for _, film in pictures]
-    parts = [familiarity.of_films(films[start : start + BATCH]) for start in range(0, len(films), BATCH)]
-    return Group(np.concatenate(parts), np.array([name for name, _ in pictures]))
+    judged = [one for start in range(0, len(films), BATCH) for one in familiarity.judged(films[start : start + BATCH])]
+    distances = np.array([one.distance for one in judged])
+    refused = (distances > 1) | np.array([one.posture != "upright" for one in judged])
+    return Group(distances, refused, np.array([name for name, _ in pictures]))
 
 
 def against(strangers: Group, own: Group, seed: int) -> dict:
-    """How many there are, the share beyond the limit, and AUROC against the negatives."""
+    """How many there are, the share that is refused, and AUROC of the distance against the negatives."""
     rng = np.random.default_rng([seed, 1])
-    drawn = [told(resampled(strangers, rng), resampled(own, rng)) for _ in range(DRAWS)]
+    drawn = [
+        told(strangers.distances[resampled(strangers, rng)], own.distances[resampled(own, rng)]) for _ in range(DRAWS)
+    ]
     return {
         "n": len(strangers.distances), "sources": len(set(strangers.sources)), "beyond": share(strangers, seed),
         "auroc": interval(told(strangers.distances, own.distances), drawn),
@@ -125,10 +132,10 @@ def told(strange: np.ndarray, own: np.ndarray) -> float:
 
 
 def share(group: Group, seed: int) -> dict[str, float]:
-    """Of pictures beyond the limit."""
+    """Of pictures that are refused."""
     rng = np.random.default_rng([seed, 2])
-    value = float((group.distances > 1).mean())
-    found = interval(value, [float((resampled(group, rng) > 1).mean()) for _ in range(DRAWS)])
+    value = float(group.refused.mean())
+    found = interval(value, [float(group.refused[resampled(group, rng)].mean()) for _ in range(DRAWS)])
     # Drawing again from none (or all) shows none (or all): there the exact bound of as many sources (Clopper-Pearson).
     bound = 1 - 0.025 ** (1 / len(set(group.sources)))
     return found | ({"high": bound} if value == 0 else {"low": 1 - bound} if value == 1 else {})
@@ -140,10 +147,10 @@ def interval(value: float, drawn: Sequence[float]) -> dict[str, float]:
 
 
 def resampled(group: Group, rng: np.random.Generator) -> np.ndarray:
-    """Distances of as many sources, drawn with replacement."""
+    """The pictures (indices) of as many sources, drawn with replacement."""
     _, places = np.unique(group.sources, return_inverse=True)
     order = np.argsort(places, kind="stable")
-    members = np.split(group.distances[order], np.cumsum(np.bincount(places))[:-1])
+    members = np.split(order, np.cumsum(np.bincount(places))[:-1])
     return np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrg_llm.model.familiarity import Judged
 from mrg_llm.starter_card import stranger_table
 from tests.conftest import module_at
 
@@ -15,8 +16,9 @@ def script():
 
 def test_shares_and_auroc_with_intervals_over_sources(script):
     sources = np.repeat(np.arange(20), 2).astype(str)
-    own = script.Group(np.r_[np.full(38, 0.5), 1.2, 1.2], sources)
-    apart, alike = script.Group(np.full(40, 3.0), sources), script.Group(own.distances, sources)
+    distances, refused = np.r_[np.full(38, 0.5), 1.2, 1.2], np.arange(40) >= 38
+    own, alike = (script.Group(distances, refused, sources) for _ in range(2))
+    apart = script.Group(np.full(40, 3.0), np.ones(40, bool), sources)
     assert script.share(own, 0)["value"] == pytest.approx(0.05)
     assert script.share(own, 0)["low"] == 0 < script.share(own, 0)["high"] < 0.3
     assert script.against(apart, own, 0)["auroc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
@@ -26,9 +28,18 @@ def test_shares_and_auroc_with_intervals_over_sources(script):
 
 
 def test_sources_are_drawn_whole(script):
-    group = script.Group(np.array([1.0, 1.0, 2.0, 2.0]), np.array(["a", "b", "a", "b"]))
+    group = script.Group(np.array([1.0, 1.0, 2.0, 2.0]), np.zeros(4, bool), np.array(["a", "b", "a", "b"]))
     drawn = script.resampled(group, np.random.default_rng(0))
-    assert sorted(drawn) == [1.0, 1.0, 2.0, 2.0]
+    assert sorted(group.distances[drawn]) == [1.0, 1.0, 2.0, 2.0]
+
+
+def test_a_film_that_has_to_be_put_right_is_refused_however_near(script):
+    class Negative:
+        def judged(self, films):
+            return [Judged(0.5, "a negative"), Judged(0.5, "upright"), Judged(1.5, "upright")]
+
+    group = script.measured(Negative(), [("a", None), ("b", None), ("c", None)])
+    assert group.refused.tolist() == [True, False, True]
 
 
 def test_each_picture_once_with_its_parts_and_no_blank_or_tiny_one(script, tmp_path):

@@ -116,8 +116,9 @@ who needs certainty trains on data of their own.
 
 ## Pictures for which it writes nothing
 
-It compares each film with its training films (`familiarity.safetensors`) and refuses what lies beyond the limit, unless
-`--anyway` is given. AUROC: how well the distance tells the pictures of a row from validation films.
+It compares each film with its training films (`familiarity.safetensors`) and refuses what lies beyond the limit, and
+films that would be nearer as a negative or turned, unless `--anyway` is given. AUROC: how well the distance tells the
+pictures of a row from validation films.
 
 {chr(10).join(strangers)}
 

@@ -141,6 +141,15 @@ def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):
     assert "10 cells of unknown length" in said and not (tmp_path / "out").exists()
 
 
+def test_seeds_share_what_is_made_of_the_reports(run, monkeypatch):
+    from mrg_llm.training.data import TextBank
+
+    build, made = TextBank.build, []
+    monkeypatch.setattr(TextBank, "build", lambda *a, **k: made.append(1) or build(*a, **k))
+    run(only=["none", "static"])
+    assert len(made) == 2, "the reports of training and validation were read more than once"
+
+
 def test_two_processes_share_the_cells(run, trainings, planned, tmp_path):
     from mrg_llm.experiment.cells import cells_of
     from mrg_llm.experiment.sharing import locked

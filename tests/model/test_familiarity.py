@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mrg_llm import cli, runs
 from mrg_llm.errors import CheckpointError, UnfamiliarError
-from mrg_llm.images import read_film
+from mrg_llm.images import Film, read_film
 from mrg_llm.model.familiarity import FEWEST, Familiarity, familiar_films
 from mrg_llm.settings import Settings
 from mrg_llm.studies import open_studies
@@ -50,6 +50,22 @@ def test_films_are_familiar_and_other_pictures_are_not(familiarity, phantoms, st
     assert (own < 1).mean() > 0.9
     other = familiarity.of_films([read_film(path) for path in strangers])
     assert (other > 1.5).all(), dict(zip([p.stem for p in strangers], other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("posture", "change"),
+    [("a negative", lambda p: 1 - p), ("upside down", lambda p: p[::-1, ::-1]),
+     ("on its side", lambda p: np.rot90(p, 3)), ("on its other side", np.rot90), ("upright", lambda p: p)],
+)  # fmt: skip
+def test_a_film_in_another_posture_is_told(familiarity, phantoms, posture, change):
+    films = [read_film(view.path) for study in phantoms.split("val") for view in study.views]
+    turned = [Film(np.ascontiguousarray(change(film.pixels)), film.kind, film.bits) for film in films]
+    assert np.mean([judged.posture == posture for judged in familiarity.judged(turned)]) > 0.9
+
+
+def test_what_is_strange_in_every_posture_is_not_called_turned(familiarity, strangers):
+    found = dict(zip([p.stem for p in strangers], familiarity.judged([read_film(p) for p in strangers]), strict=True))
+    assert all(found[name].posture == "upright" and found[name].distance > 1 for name in ("noise", "black", "checks"))
 
 
 def test_it_survives_a_file_and_names_a_damaged_one(familiarity, tmp_path):

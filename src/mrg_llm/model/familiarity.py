@@ -2,16 +2,18 @@
 
 Films are described by the published, untrained encoder (nearest.py) and measured by their Mahalanobis distance from
 the training films (Lee 2018) in the leading directions, everything else counting as one more. The limit is what one
-training film in 500 lies beyond, measured on films that were held out of the fit.
+training film in 500 lies beyond, measured on films that were held out of the fit. A negative or a turned film is not
+much farther away than a rare upright one, but it is farther than the same film put right: so it is looked at in other
+postures too.
 Legend: N films, C width of the encoder, K leading directions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,19 +21,33 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mrg_llm.errors import CheckpointError
+from mrg_llm.images import Film
 from mrg_llm.model.nearest import BATCH, ENCODER, mean_features
 from mrg_llm.model.processing import sound_views, to_square_uint8
 from mrg_llm.model.vision import VisionEncoder
 from mrg_llm.studies.study import Study
 
-if TYPE_CHECKING:
-    from mrg_llm.model.processing import Film
-
 DIRECTIONS = 64
 FOLDS = 5
 BEYOND = 0.002  # of training films
+POSTURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # what a film is that this puts right: (N, S, S) uint8
+    "a negative": lambda squares: 255 - squares,
+    "upside down": lambda squares: np.rot90(squares, 2, axes=(1, 2)),
+    "on its side": lambda squares: np.rot90(squares, 1, axes=(1, 2)),
+    "on its other side": lambda squares: np.rot90(squares, 3, axes=(1, 2)),
+}
+NEARER = 1.25  # times, as which another posture has to be nearer to the training films (docs/results.md)
 FEWEST = 50  # films; fewer say nothing of what a film looks like
 NUMBERS = ("mean_C", "axes_KC", "variances_K", "rest", "limit")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture against the training films. distance: 1 is the limit, beyond which it is a stranger. posture:
+    "upright", or the key of POSTURES whose change would make it familiar."""
+
+    distance: float
+    posture: str
 
 
 class Familiarity:
@@ -60,8 +76,23 @@ class Familiarity:
 
     def of_films(self, films: Sequence[Film]) -> np.ndarray:
         """The distance of each film."""
-        squares = np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
-        return self.distance(mean_features(self.encoder, squares).numpy())
+        return self.distance(mean_features(self.encoder, self.squares(films)).numpy())
+
+    def judged(self, films: Sequence[Film]) -> list[Judged]:
+        """Each film as it is, and whether another posture would make it familiar."""
+        squares = self.squares(films)
+        postures = (squares, *(np.ascontiguousarray(change(squares)) for change in POSTURES.values()))
+        distances_PN = np.stack([self.distance(mean_features(self.encoder, some).numpy()) for some in postures])
+        names = ("upright", *POSTURES)
+        nearest_N, least_N = distances_PN.argmin(0), distances_PN.min(0)
+        turned_N = (distances_PN[0] > NEARER * least_N) & (least_N < 1)
+        return [
+            Judged(float(distance), names[nearest] if turned else "upright")
+            for distance, nearest, turned in zip(distances_PN[0], nearest_N, turned_N, strict=True)
+        ]
+
+    def squares(self, films: Sequence[Film]) -> np.ndarray:
+        return np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
 
     @cached_property
     def encoder(self) -> VisionEncoder:

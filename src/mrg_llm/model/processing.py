@@ -167,15 +167,21 @@ class Reporter:
         return seen, context_words(language.tokenizer, studies, config, seen.visual.device)
 
     def refuse_strangers(self, names: Sequence[str], films: Sequence[Film]) -> None:
-        """Raises UnfamiliarError for a picture that is unlike the films of the training."""
+        """Raises UnfamiliarError for a picture that is unlike the films of the training, or a film that has to be
+        put right first."""
         if self.familiarity is None:
             return
-        for name, distance in zip(names, self.familiarity.of_films(films), strict=True):
-            if distance > 1:
+        for name, judged in zip(names, self.familiarity.judged(films), strict=True):
+            if judged.posture != "upright":
                 raise UnfamiliarError(
-                    f"{name} is not like the chest films that {self.name} was trained on (it lies {distance:.1f} "
-                    "times as far from them as the limit), so no report is written; give an upright chest film, or "
-                    "say --anyway"
+                    f"{name} looks like a chest film that is {judged.posture}, so no report is written; put it right, "
+                    "or say --anyway"
+                )
+            if judged.distance > 1:
+                raise UnfamiliarError(
+                    f"{name} is not like the chest films that {self.name} was trained on (it lies "
+                    f"{judged.distance:.1f} times as far from them as the limit), so no report is written; give an "
+                    "upright chest film, or say --anyway"
                 )
 
     def refuse_unread(self, **context: str | None) -> None:

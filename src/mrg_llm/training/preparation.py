@@ -7,7 +7,7 @@ In: settings, a StudySet, the model. Out: `Prepared`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,7 @@ class Sharing:
 
     def __init__(self) -> None:
         self.made: dict[str, Prepared] = {}
+        self.banks: dict[str, tuple[TextBank | None, TextBank | None]] = {}
 
     def lent(self, key: str) -> Prepared | None:
         return self.made.get(key)
@@ -50,33 +51,60 @@ class Sharing:
         """Only the newest is kept: it is gigabytes."""
         self.made = {key: prepared}
 
+    def texts(self, key: str, make: Callable[[], tuple[TextBank | None, TextBank | None]]):
+        """The texts of training and validation; runs of several seeds share them, for no film is in them."""
+        if key not in self.banks:
+            self.banks = {key: make()}
+        return self.banks[key]
+
 
 def prepare(
     settings: Settings, studies: StudySet, model: MRGModel, console: Console | None = None,
     sharing: Sharing | None = None,
 ) -> Prepared:  # fmt: skip
     """Prepare a run, or take what `sharing` has. Raises DataError where nothing can be learned from these studies."""
-    key = what_it_depends_on(settings, studies, model)
-    known = sharing.lent(key) if sharing else None
+    everything = what_it_depends_on(settings, studies, model)
+    known = sharing.lent(everything) if sharing else None
     if known:
         return known
     train, val = split_data(studies, model.language, settings)
     unread = read_films(train, val, console)
     train_bank = val_bank = None
     if needs_texts(settings):
-        layers = settings.model.alignment.text_layers
-        with stages_bar(console) as told:
-            train_bank, val_bank = (
-                TextBank.build(data.studies, model.language, layers, partial(told, f"reading the {name} reports"))
-                if len(data)
-                else None
-                for name, data in (("training", train), ("validation", val))
-            )
+        read = partial(read_texts, settings, train, val, model, console)
+        key = what_texts_depend_on(settings, studies, model)
+        train_bank, val_bank = sharing.texts(key, read) if sharing else read()
     remember(settings, train, val, model, console)
     prepared = Prepared(train, val, train_bank, val_bank, tuple(unread))
     if sharing:
-        sharing.keep(key, prepared)
+        sharing.keep(everything, prepared)
     return prepared
+
+
+def read_texts(
+    settings: Settings, train: SplitData, val: SplitData, model: MRGModel, console: Console | None
+) -> tuple[TextBank | None, TextBank | None]:
+    """What the frozen LLM makes of the reports of both splits; None of a split without studies."""
+    layers = settings.model.alignment.text_layers
+    banks: list[TextBank | None] = []
+    with stages_bar(console) as told:
+        for name, data in (("training", train), ("validation", val)):
+            say = partial(told, f"reading the {name} reports")
+            banks.append(TextBank.build(data.studies, model.language, layers, say) if len(data) else None)
+    return banks[0], banks[1]
+
+
+def what_texts_depend_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
+    """Everything that the two TextBanks are a function of, as text: which studies have a film that can be read, too."""
+    parts = {
+        "studies": studies.fingerprint,
+        "data": settings.data.model_dump(mode="json"),
+        "square": [settings.model.vision.side_px, settings.model.vision.fit],
+        "language": settings.model.language.model_dump(mode="json", exclude={"lora_rank"}),
+        "text_layers": settings.model.alignment.text_layers,
+        "dtype": str(model.language.dtype),
+    }
+    return json.dumps(parts, sort_keys=True)
 
 
 def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
