@@ -129,6 +129,8 @@ pictures of a row from validation films.
 - Compare with earlier films, measure, or answer questions. It writes findings, in English.
 - Other people and machines: it saw the patients of one state. Children, portable films of intensive care
   and other vendors' processing were not measured.
+- Keep to whole sentences: the marks that hide names and dates in its training reports are learned with them, as XXXX or
+  as the hole that a dropped mark leaves ("The heart and lungs have in the interval.").
 - Say nothing: rare findings are missed in silence. A normal draft is no sign of a normal film.
 - Replace a reader, triage, or be shown to a patient.
 """
