@@ -30,8 +30,8 @@ class DataSettings(Table):
         "findings", description="what of a report is learned and written; a study without it is left out"
     )
     deidentified: Literal["keep", "drop", "drop-sentence"] = Field(
-        "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, taken out (the model "
-        "then learns the holes), or with their whole sentence; val and test keep theirs"
+        "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, taken out (then "
+        "the holes are learned), or with their whole sentence; val and test keep theirs"
     )  # fmt: skip
     hide_context: float = Field(
         0.2, ge=0, le=1, description="share of training studies whose context (model.language.context) is hidden, so "
