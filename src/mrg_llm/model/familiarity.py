@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,11 +22,13 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mrg_llm.errors import CheckpointError
-from mrg_llm.images import Film
 from mrg_llm.model.nearest import BATCH, ENCODER, mean_features
 from mrg_llm.model.processing import sound_views, to_square_uint8
 from mrg_llm.model.vision import VisionEncoder
 from mrg_llm.studies.study import Study
+
+if TYPE_CHECKING:
+    from mrg_llm.model.processing import Film
 
 DIRECTIONS = 64
 FOLDS = 5
