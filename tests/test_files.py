@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mrg_llm.files import aside_of, sync_folder, write_whole, written_whole
+from mrg_llm.files import aside_of, locked, sync_folder, write_whole, written_whole
 
 HOW = [{}, {"shared": True}, {"durable": False}, {"durable": False, "shared": True}]
 
@@ -116,3 +116,10 @@ def test_a_folder_that_cannot_be_synced(tmp_path, monkeypatch):
 def test_where_there_is_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_whole(tmp_path / "absent" / "file", b"")
+
+
+def test_a_folder_is_had_by_one_at_a_time(tmp_path):
+    with locked(tmp_path) as first, locked(tmp_path, wait=False) as second:
+        assert first and not second
+    with locked(tmp_path, wait=False) as free:
+        assert free

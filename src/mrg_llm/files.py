@@ -1,4 +1,5 @@
-"""Files that are written whole or not at all: aside, under another name, and then put in place.
+"""Files that are written whole or not at all: aside, under another name, and then put in place; and folders that one
+process at a time works in (`locked`).
 
 In: a path and what it shall hold. Out: the file. After a kill or a crash at any moment the path holds what it held
 before or all that is new, never half. Where it is `durable` that goes for a power cut, too, and what is written when
@@ -52,6 +53,33 @@ def written_whole(
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Have a folder to oneself among the processes that ask for it here; a lock ends with its process, however that
+    ends.
+
+    Yields False, and has nothing, where another process has it and there is no waiting; True also where there are no
+    locks (Windows, some network disks). Raises OSError for a folder that is not there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # a network disk without locks
+            free = True
+        yield free
+    finally:
+        os.close(handle)
 
 
 def aside_of(path: Path) -> Path:

@@ -57,6 +57,7 @@ def test_the_whole_story(run, trainings, planned, tmp_path, capsys):
     again = run()
     assert trainings == [] and again["val"] == found["val"], "what is done was done again, or gave other figures"
     assert "test" not in again
+    assert "test" not in run(only=["none"], seeds=[0], test=True), "the test split was scored in part"
     tested = run(test=True)
     assert (
         trainings == []
@@ -152,10 +153,11 @@ def test_seeds_share_what_is_made_of_the_reports(run, monkeypatch):
 
 def test_two_processes_share_the_cells(run, trainings, planned, tmp_path):
     from mrg_llm.experiment.cells import cells_of
-    from mrg_llm.experiment.sharing import locked
+    from mrg_llm.files import locked
 
     [other] = cells_of(planned, tmp_path / "out", [0], [planned.experiment.named("prompt-wise")])
-    with locked(other.lock):  # as by another process that trains this cell
+    other.folder.mkdir(parents=True)
+    with locked(other.folder):  # as by another process that trains this cell
         found = run(only=["static", "prompt-wise", "other-prompts"], seeds=[0])
     assert trainings == ["seed-0/aligned-none", "seed-0/static/run"]
     assert list(found["val"]["arms"]) == ["static"]

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from mrg_llm.errors import SettingsError, StoppedError
 from mrg_llm.experiment.plan import Arm, Planned
-from mrg_llm.experiment.sharing import locked
+from mrg_llm.files import locked
 from mrg_llm.progress import counting_bar
 from mrg_llm.settings import Settings
 from mrg_llm.studies.study import Study, StudySet
@@ -66,11 +66,6 @@ class Cell:
         return self.folder / f"{split}-nats.json"
 
     @property
-    def lock(self) -> Path:
-        """Had by the process that works on this cell."""
-        return self.folder.with_suffix(".lock")
-
-    @property
     def possible(self) -> bool:
         """A control has to wait for the model it is of."""
         return not self.arm.of or ended(self.run)
@@ -107,7 +102,8 @@ def train_cell(cell: Cell, planned: Planned, studies: StudySet, sharing: Sharing
         return
     if cell.aligned:
         settings = planned.alignments(cell.seed)[cell.start or ""]
-        with locked(cell.aligned.with_suffix(".lock")):  # another process may be at it for another arm
+        cell.aligned.mkdir(parents=True, exist_ok=True)
+        with locked(cell.aligned):  # another process may be at it for another arm
             train_once(cell.aligned, settings, studies, None, sharing, console)
     train_once(cell.run, planned.generation(cell.arm, cell.seed), studies, cell.aligned, sharing, console)
 

@@ -21,8 +21,8 @@ from mrg_llm.experiment.outlook import print_plan, timed
 from mrg_llm.experiment.plan import Planned
 from mrg_llm.experiment.plots import write_plots
 from mrg_llm.experiment.ranking import choose, decidable, with_chosen
-from mrg_llm.experiment.sharing import locked, locked_if_free
 from mrg_llm.experiment.tables import written
+from mrg_llm.files import locked
 from mrg_llm.model.configuration import packages
 from mrg_llm.scoring import Training
 from mrg_llm.scoring.protocol import protocol
@@ -33,7 +33,7 @@ from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import versions
 
-RESULTS, TABLES, TESTED, LOCK = "experiment.json", "tables.md", "test.json", "experiment.lock"
+RESULTS, TABLES, TESTED = "experiment.json", "tables.md", "test.json"
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
     from mrg_llm.training.preparation import Sharing
 
     val, sharing = with_report(studies, "val", asked.limit), Sharing()
+    asked.out.mkdir(parents=True, exist_ok=True)
 
     def train_and_write(cell: Cell) -> None:
         train_cell(cell, planned, studies, sharing, console)
@@ -76,7 +77,7 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
 
     while True:
         work(planned, asked, "val", train_and_write, console)
-        with locked(asked.out / LOCK):
+        with locked(asked.out):
             planned = with_chosen(planned, asked.out)
             if not decidable(planned, asked.out):
                 break
@@ -84,7 +85,7 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
                 planned = choose(planned, asked.out, judge)
     if asked.test:
         test_once(planned, studies, asked, console)
-    with locked(asked.out / LOCK):
+    with locked(asked.out):
         return conclude(planned, studies, asked, val, console)
 
 
@@ -97,8 +98,9 @@ def work(planned: Planned, asked: Asked, split: str, do: Callable[[Cell], None],
 
 
 def done_now(cell: Cell, split: str, do: Callable[[Cell], None], left: int, asked: Asked, console: Console) -> bool:
-    """Do one cell; False where another process has it, or has done it meanwhile."""
-    with locked_if_free(cell.lock) as free:
+    """Do one cell; False where another process has it, or has done it meanwhile. It is had by its folder's lock."""
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    with locked(cell.folder, wait=False) as free:
         if not free or cell.done(split):
             return False
         console.print(f"[bold]{cell.name}[/] ({cell.state()}; {left} to go)", highlight=False)
@@ -190,8 +192,13 @@ def test_once(planned: Planned, studies: StudySet, asked: Asked, console: Consol
         )
     test = with_report(studies, "test", 0)
     work(planned, asked, "test", lambda cell: write_cell(cell, "test", test, console), console)
-    with locked(asked.out / LOCK):
-        if not path.is_file() and all(cell.done("test") for cell in cells):  # else the last process to end scores
+    with locked(asked.out):
+        left = [cell.name for cell in cells if not cell.done("test")]
+        if left:  # to other processes, or to a call without --only and --seeds
+            console.print(
+                f"test is scored when all of it is written; {len(left)} cells are not ({left[0]})", highlight=False
+            )
+        elif not path.is_file():
             results.write_json(path, split_scored(planned, studies, asked, cells, "test", test, console))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mrg_llm.errors import DataError, ResourceError
-from mrg_llm.files import flush
+from mrg_llm.files import flush, locked
 
 
 @contextmanager
@@ -28,26 +27,11 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Two writers in one folder would spoil each other's work. A lock ends with its process, however that ends.
-
-    Raises DataError where another process has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
+    """Two writers in one folder would spoil each other's work. Raises DataError where another process has it."""
+    with locked(folder, wait=False) as free:
+        if not free:
+            raise DataError(f"{folder} is being packed by another process; wait for it, or end it")
         yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{folder} is being packed by another process; wait for it, or end it") from None
-        except OSError:  # a network disk without locks
-            pass
-        yield
-    finally:
-        os.close(handle)
 
 
 def append(path: Path, data: bytes) -> None:
