@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
@@ -37,25 +38,26 @@ class Prepared:
     unread: tuple[str, ...]
 
 
-class Sharing:
-    """Keeps what was prepared for one run, and lends it to the next where all that it depends on is the same."""
+class Newest:
+    """The newest of what was made, under all that it depends on: older ones would be gigabytes."""
 
     def __init__(self) -> None:
-        self.made: dict[str, Prepared] = {}
-        self.banks: dict[str, tuple[TextBank | None, TextBank | None]] = {}
+        self.made: dict[str, Any] = {}
 
-    def lent(self, key: str) -> Prepared | None:
-        return self.made.get(key)
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self.made:
+            self.made.clear()  # before the new one takes as much memory
+            self.made[key] = make()
+        return self.made[key]
 
-    def keep(self, key: str, prepared: Prepared) -> None:
-        """Only the newest is kept: it is gigabytes."""
-        self.made = {key: prepared}
 
-    def texts(self, key: str, make: Callable[[], tuple[TextBank | None, TextBank | None]]):
-        """The texts of training and validation; runs of several seeds share them, for no film is in them."""
-        if key not in self.banks:
-            self.banks = {key: make()}
-        return self.banks[key]
+class Sharing(Newest):
+    """Keeps what was prepared for one run, and lends it to the next where all that it depends on is the same. texts:
+    the two TextBanks; runs of several seeds share them, for no film is in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts = Newest()
 
 
 def prepare(
@@ -63,22 +65,22 @@ def prepare(
     sharing: Sharing | None = None,
 ) -> Prepared:  # fmt: skip
     """Prepare a run, or take what `sharing` has. Raises DataError where nothing can be learned from these studies."""
-    everything = what_it_depends_on(settings, studies, model)
-    known = sharing.lent(everything) if sharing else None
-    if known:
-        return known
+    sharing = sharing or Sharing()
+    anew = partial(prepare_anew, settings, studies, model, console, sharing.texts)
+    return sharing.once(what_it_depends_on(settings, studies, model), anew)
+
+
+def prepare_anew(
+    settings: Settings, studies: StudySet, model: MRGModel, console: Console | None, texts: Newest
+) -> Prepared:
     train, val = split_data(studies, model.language, settings)
     unread = read_films(train, val, console)
-    train_bank = val_bank = None
+    banks: tuple[TextBank | None, TextBank | None] = (None, None)
     if needs_texts(settings):
         read = partial(read_texts, settings, train, val, model, console)
-        key = what_texts_depend_on(settings, studies, model)
-        train_bank, val_bank = sharing.texts(key, read) if sharing else read()
+        banks = texts.once(what_texts_depend_on(settings, studies, model), read)
     remember(settings, train, val, model, console)
-    prepared = Prepared(train, val, train_bank, val_bank, tuple(unread))
-    if sharing:
-        sharing.keep(everything, prepared)
-    return prepared
+    return Prepared(train, val, *banks, tuple(unread))
 
 
 def read_texts(
@@ -94,32 +96,28 @@ def read_texts(
     return banks[0], banks[1]
 
 
+def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
+    """Everything that a preparation is a function of, as text."""
+    parts = {
+        "texts": [needs_texts(settings), what_texts_depend_on(settings, studies, model)],
+        "vision": settings.model.vision.model_dump(mode="json"),
+        "seed": settings.train.seed,
+        "finding_weight": settings.generate.finding_weight,
+        "bf16": model.vision.autocast_bf16,
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
 def what_texts_depend_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
     """Everything that the two TextBanks are a function of, as text: which studies have a film that can be read, too."""
     parts = {
         "studies": studies.fingerprint,
         "data": settings.data.model_dump(mode="json"),
         "square": [settings.model.vision.side_px, settings.model.vision.fit],
-        "language": settings.model.language.model_dump(mode="json", exclude={"lora_rank"}),
-        "text_layers": settings.model.alignment.text_layers,
-        "dtype": str(model.language.dtype),
-    }
-    return json.dumps(parts, sort_keys=True)
-
-
-def what_it_depends_on(settings: Settings, studies: StudySet, model: MRGModel) -> str:
-    """Everything that a preparation is a function of, as text."""
-    parts = {
-        "studies": studies.fingerprint,
-        "data": settings.data.model_dump(mode="json"),
-        "vision": settings.model.vision.model_dump(mode="json"),
         # Adapters start at zero and texts are read before they move: what is made of these does not depend on them.
         "language": settings.model.language.model_dump(mode="json", exclude={"lora_rank"}),
         "text_layers": settings.model.alignment.text_layers,
-        "texts": needs_texts(settings),
-        "seed": settings.train.seed,
-        "finding_weight": settings.generate.finding_weight,
-        "bf16": [str(model.language.dtype), model.vision.autocast_bf16],
+        "bf16": str(model.language.dtype),
     }
     return json.dumps(parts, sort_keys=True)
 
