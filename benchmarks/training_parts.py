@@ -121,7 +121,7 @@ def whole_vocabulary_at_once(bench: Bench):
 def logits_everywhere(bench: Bench) -> Iterator[None]:
     """Logits at every position that is run, of which the report's are used."""
 
-    def losses(self, seen, ids, mask, context=None, hidden_words=None):  # none is hidden here
+    def losses(self, seen, ids, mask, context=None, hidden=None):
         inputs = self.llm_input(seen, ids, mask, context)
         with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start):
             hidden = self.language.hidden(inputs.embeddings, inputs.mask, inputs.positions)

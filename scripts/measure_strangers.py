@@ -111,8 +111,7 @@ def measured(familiarity: Familiarity, pictures: Sequence[Named]) -> Group:
     films = [film for _, film in pictures]
     judged = [one for start in range(0, len(films), BATCH) for one in familiarity.judged(films[start : start + BATCH])]
     distances = np.array([one.distance for one in judged])
-    refused = (distances > 1) | np.array([one.posture != "upright" for one in judged])
-    return Group(distances, refused, np.array([name for name, _ in pictures]))
+    return Group(distances, np.array([one.refused for one in judged]), np.array([name for name, _ in pictures]))
 
 
 def against(strangers: Group, own: Group, seed: int) -> dict:

@@ -45,10 +45,14 @@ def strangers(tmp_path_factory, phantoms):
     return sorted(root.iterdir())
 
 
+def distances(familiarity: Familiarity, paths) -> np.ndarray:
+    return np.array([judged.distance for judged in familiarity.judged([read_film(path) for path in paths])])
+
+
 def test_films_are_familiar_and_other_pictures_are_not(familiarity, phantoms, strangers):
-    own = familiarity.of_films([read_film(view.path) for study in phantoms.split("test") for view in study.views])
+    own = distances(familiarity, [view.path for study in phantoms.split("test") for view in study.views])
     assert (own < 1).mean() > 0.9
-    other = familiarity.of_films([read_film(path) for path in strangers])
+    other = distances(familiarity, strangers)
     assert (other > 1.5).all(), dict(zip([p.stem for p in strangers], other, strict=True))
 
 
@@ -85,7 +89,7 @@ def test_the_encoder_is_loaded_once(phantoms, familiarity, monkeypatch):
     fresh, loaded, load = Familiarity(familiarity.numbers), [], module.VisionEncoder.load
     monkeypatch.setattr(module.VisionEncoder, "load", lambda config: loaded.append(config) or load(config))
     films = [read_film(phantoms.split("val")[0].views[0].path)]
-    assert fresh.of_films(films) == fresh.of_films(films) and len(loaded) == 1
+    assert fresh.judged(films) == fresh.judged(films) and len(loaded) == 1
 
 
 def test_too_few_films_say_nothing(phantoms):

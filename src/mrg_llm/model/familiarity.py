@@ -5,7 +5,7 @@ the training films (Lee 2018) in the leading directions, everything else countin
 training film in 500 lies beyond, measured on films that were held out of the fit. A negative or a turned film is not
 much farther away than a rare upright one, but it is farther than the same film put right: so it is looked at in other
 postures too.
-Legend: N films, C width of the encoder, K leading directions.
+Legend: N films, P postures, S side, C width of the encoder, K leading directions.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class Judged:
     distance: float
     posture: str
 
+    @property
+    def refused(self) -> bool:
+        return self.distance > 1 or self.posture != "upright"
+
 
 class Familiarity:
     """Where training films lie: fitted once, kept in the run folder."""
@@ -77,15 +81,12 @@ class Familiarity:
         """(N,): 1 is the limit, beyond which a picture is a stranger."""
         return raw_distance(self.numbers, features_NC) / self.numbers["limit"]
 
-    def of_films(self, films: Sequence[Film]) -> np.ndarray:
-        """The distance of each film."""
-        return self.distance(mean_features(self.encoder, self.squares(films)).numpy())
-
     def judged(self, films: Sequence[Film]) -> list[Judged]:
         """Each film as it is, and whether another posture would make it familiar."""
-        squares = self.squares(films)
-        postures = (squares, *(np.ascontiguousarray(change(squares)) for change in POSTURES.values()))
-        distances_PN = np.stack([self.distance(mean_features(self.encoder, some).numpy()) for some in postures])
+        squares_NSS = np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
+        postures_PNSS = np.stack([squares_NSS, *(change(squares_NSS) for change in POSTURES.values())])
+        features = mean_features(self.encoder, postures_PNSS.reshape(-1, *squares_NSS.shape[1:])).numpy()
+        distances_PN = self.distance(features).reshape(len(postures_PNSS), -1)
         names = ("upright", *POSTURES)
         nearest_N, least_N = distances_PN.argmin(0), distances_PN.min(0)
         turned_N = (distances_PN[0] > NEARER * least_N) & (least_N < 1)
@@ -93,9 +94,6 @@ class Familiarity:
             Judged(float(distance), names[nearest] if turned else "upright")
             for distance, nearest, turned in zip(distances_PN[0], nearest_N, turned_N, strict=True)
         ]
-
-    def squares(self, films: Sequence[Film]) -> np.ndarray:
-        return np.stack([to_square_uint8(film, ENCODER.side_px, ENCODER.fit) for film in films])
 
     @cached_property
     def encoder(self) -> VisionEncoder:

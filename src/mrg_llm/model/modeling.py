@@ -142,7 +142,7 @@ class MRGModel(nn.Module):
         """Next-token loss at every report position, (B, T) in nats, 0 where the mask is 0. Logits are computed there
         only. hidden_BT: tokens that have to be written but are not read: their embedding is zero."""
         inputs = self.llm_input(seen, report_ids_BT, report_mask_BT, context)
-        if hidden_BT is not None and hidden_BT.any():
+        if hidden_BT is not None:
             inputs.embeddings[:, inputs.report_start :].masked_fill_(hidden_BT.unsqueeze(-1), 0)
         ahead = Ahead(self.language, self.frame.before)
         with self.language.deep_prompts(self.at_every_layer(seen), inputs.prompt_start - len(ahead)):

@@ -105,7 +105,8 @@ class Generate(Stage):
         seen = self.look(batch)
         tokens = batch.report_weights.sum()
         shown = self.model.unseen(seen, some((len(batch.indices),), self.settings.blind, seen.cls.device))
-        hidden = some(batch.report_ids.shape, self.settings.hide_words, seen.cls.device)
+        share = self.settings.hide_words
+        hidden = some(batch.report_ids.shape, share, seen.cls.device) if share else None
         losses = self.model.token_losses(shown, batch.report_ids, batch.report_mask, batch.context, hidden)
         report = (losses * batch.report_weights).sum() / tokens
         parts, total = {"report": report.detach()}, report
