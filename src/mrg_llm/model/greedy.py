@@ -35,7 +35,7 @@ Look = tuple[Seen, Words | None]  # a batch of studies that were seen, and what 
 class Row:
     """A study: what it reads after the constant words, (S, D), what deep prompts add at `start` of that (L, K, D), and
     the tokens written so far. seconds: its share of the steps it was in. unseen: the same study without its film, where
-    the search is guided."""
+    the search is guided; the two write one text (`ids`), and a step reads both."""
 
     place: int
     embeddings: Tensor
@@ -76,7 +76,7 @@ def rows_of(model: MRGModel, looks: Iterable[Look], guided: bool = False) -> Ite
         if guided:
             everyone = torch.ones(len(rows), dtype=torch.bool, device=seen.cls.device)
             for row, like in zip(rows, made_rows(model, model.unseen(seen, everyone), context, place), strict=True):
-                row.unseen = like
+                row.unseen, like.ids = like, row.ids
         place += len(rows)
         yield rows
 
@@ -111,30 +111,29 @@ def shape(row: Row) -> tuple[int, ...]:
 
 
 class Writer:
-    """The rows that are being written, and their keys and values: of the rows, and, where the search is guided, of the
-    same rows without their films."""
+    """The studies that are being written (`rows`), and the rows that the slab holds, in its order: theirs, and, where
+    the search is guided, those of the same studies without their films, so that the weights are read once for both."""
 
     def __init__(self, model: MRGModel, settings: DecodeSettings, grown: Callable[[Row], None]):
         self.model, self.language, self.settings, self.grown = model, model.language, settings, grown
         self.eos = model.language.tokenizer.eos_token_id
         self.rules = rules(settings, self.eos, model.language.model.device)
         self.rows: list[Row] = []
-        self.slabs: list[Slab] = []
+        self.held: list[Row] = []
+        self.slab: Slab | None = None
 
     def join(self, rows: Sequence[Row]) -> None:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
-        kinds = [rows] if rows[0].unseen is None else [rows, [row.unseen for row in rows if row.unseen]]
+        likes = [row.unseen for row in rows if row.unseen]
         self.language.begun += len(rows)
-        if not self.slabs:
-            self.slabs = [self.slab(kind) for kind in kinds]
-        logits = [self.begin(slab, kind) for slab, kind in zip(self.slabs, kinds, strict=True)]
+        if self.slab is None:
+            most = self.settings.batch * (2 if likes else 1)
+            self.slab = Slab(self.language, most, self.places(rows), self.model.frame.before)
+        logits = [self.begin(self.slab, kind) for kind in (rows, likes) if kind]
         self.rows += rows
-        self.write(rows, self.guided(logits))
+        self.write(rows, self.guided(*logits))
         self.share(begun, rows)
-
-    def slab(self, rows: Sequence[Row]) -> Slab:
-        return Slab(self.language, self.settings.batch, self.places(rows), self.model.frame.before)
 
     def form(self) -> Form:
         """Of the weights: a single study is written before packing them would have paid."""
@@ -147,17 +146,21 @@ class Writer:
         slab.grow(self.places(rows))
         slab.lean = lean(self.language, self.form()) if serves(self.language) else None
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
+        self.held += rows
         return slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
 
     def step(self) -> None:
         """Every row reads its last token and writes the next."""
+        assert self.slab is not None
         begun = time.perf_counter()
-        last = torch.tensor([[row.ids[-1]] for row in self.rows], device=self.language.model.device)
-        words = self.language.embed(last)
-        self.write(self.rows, self.guided([slab.read(words) for slab in self.slabs]))
+        last = torch.tensor([[row.ids[-1]] for row in self.held], device=self.language.model.device)
+        logits = self.slab.read(self.language.embed(last))
+        at = {id(row): place for place, row in enumerate(self.held)}
+        kinds = (self.rows, [row.unseen for row in self.rows if row.unseen])
+        self.write(self.rows, self.guided(*(logits[[at[id(row)] for row in kind]] for kind in kinds if kind)))
         self.share(begun, self.rows)
 
-    def guided(self, logits: Sequence[Tensor]) -> Tensor:
+    def guided(self, *logits: Tensor) -> Tensor:
         """What the film has moved is moved further: log p + w (log p - log p without the film) (classifier-free
         guidance, arXiv 2207.12598; for language models, arXiv 2306.17806)."""
         if len(logits) == 1:
@@ -179,14 +182,14 @@ class Writer:
 
     def leave(self) -> list[Row]:
         """The rows that have ended; others take their places."""
-        ended = []
-        for place in reversed(range(len(self.rows))):
-            if self.rows[place].ended:
-                ended.append(self.rows[place])
-                for slab in self.slabs:
-                    slab.leave(place)
-                self.rows[place] = self.rows[-1]
-                self.rows.pop()
+        ended = [row for row in self.rows if row.ended]
+        self.rows = [row for row in self.rows if not row.ended]
+        gone = {id(row) for study in ended for row in (study, study.unseen) if row}
+        for place in reversed(range(len(self.held))):
+            if id(self.held[place]) in gone:
+                self.slab.leave(place)
+                self.held[place] = self.held[-1]
+                self.held.pop()
         return ended
 
     @staticmethod
