@@ -4,7 +4,7 @@
 
     transformers    its layers over our slab of keys and values
     mrg plain       our layers, weights of four bytes as they were loaded
-    mrg packed      our layers, the same weights in two bytes (what `mrg` writes with from a second study on)
+    mrg packed      our layers, the same weights in two bytes (what `mrg` writes with)
     mrg int8        our layers, weights of one byte, rounded (decode.weights = int8)
     llama.cpp       the same LLM in 4 bits, one row, in the library that the gpt4all package brings: a ceiling that is
                     not ours; it reads words, no films (left out where gpt4all is not installed)
@@ -66,7 +66,8 @@ def main() -> None:
 
 
 def stepping(language: FrozenLanguageModel, name: str, rows: int, positions: int, steps: int) -> Callable[[], None]:
-    slab = Slab(language, rows, positions + steps, ())
+    slab = Slab(language, ())
+    slab.grow(rows, positions + steps)
     slab.lean = None if name == "transformers" else lean(language, name.split()[1])  # type: ignore[arg-type]
     drawn = torch.randn(1, positions, language.width, generator=torch.Generator().manual_seed(0)) * 0.1
     for row in range(min(rows, 3)):

@@ -120,38 +120,28 @@ class Writer:
         self.rules = rules(settings, self.eos, model.language.model.device)
         self.rows: list[Row] = []
         self.held: list[Row] = []
-        self.slab: Slab | None = None
+        self.slab = Slab(model.language, model.frame.before)
 
     def join(self, rows: Sequence[Row]) -> None:
         """These rows, all of one shape, read what they were given and write their first token."""
         begun = time.perf_counter()
         likes = [row.unseen for row in rows if row.unseen]
-        self.language.begun += len(rows)
-        if self.slab is None:
-            most = self.settings.batch * (2 if likes else 1)
-            self.slab = Slab(self.language, most, self.places(rows), self.model.frame.before)
-        logits = [self.begin(self.slab, kind) for kind in (rows, likes) if kind]
+        logits = [self.begin(kind) for kind in (rows, likes) if kind]
         self.rows += rows
         self.write(rows, self.guided(*logits))
         self.share(begun, rows)
 
-    def form(self) -> Form:
-        """Of the weights: a single study is written before packing them would have paid."""
-        return "int8" if self.settings.weights == "int8" else "packed" if self.language.begun > 1 else "plain"
-
-    def places(self, rows: Sequence[Row]) -> int:
-        return len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
-
-    def begin(self, slab: Slab, rows: Sequence[Row]) -> Tensor:
-        slab.grow(self.places(rows))
-        slab.lean = lean(self.language, self.form()) if serves(self.language) else None
+    def begin(self, rows: Sequence[Row]) -> Tensor:
+        places = len(self.model.frame.before) + len(rows[0].embeddings) + self.settings.max_new_tokens
+        self.slab.grow(len(self.held) + len(rows), places)
+        form: Form = "int8" if self.settings.weights == "int8" else "packed"
+        self.slab.lean = lean(self.language, form) if serves(self.language) else None
         added = None if rows[0].added is None else torch.stack([row.added for row in rows])
         self.held += rows
-        return slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
+        return self.slab.join(torch.stack([row.embeddings for row in rows]), added, rows[0].start)
 
     def step(self) -> None:
         """Every row reads its last token and writes the next."""
-        assert self.slab is not None
         begun = time.perf_counter()
         last = torch.tensor([[row.ids[-1]] for row in self.held], device=self.language.model.device)
         logits = self.slab.read(self.language.embed(last))

@@ -41,7 +41,6 @@ class FrozenLanguageModel(nn.Module):
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
         self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
-        self.begun = 0  # studies that it began to write
         self.adapted = False
 
     @classmethod

@@ -3,7 +3,8 @@
     plain     as they are
     packed    two bytes a weight where that loses nothing, which it does not where bfloat16 or float16 was published: it
               is widened again on its way into the sum, so the products are the same float32 products. Writing a token
-              waits for the weights to come out of memory: half the bytes are half the time. Packing takes a second
+              waits for the weights to come out of memory: half the bytes are half the time. Packing takes as long as a
+              dozen or two steps of plain ones
     int8      one byte a weight, rounded with a scale an output; inputs are rounded to 7 bits at every use, with one
               scale for all rows
 Legend: N rows, I inputs, O outputs.
@@ -21,18 +22,19 @@ from torch import Tensor, nn
 Form = Literal["plain", "packed", "int8"]
 Matrix = Callable[[Tensor], Tensor]  # (N, I) -> (N, O)
 
+CHECKED = 64  # rows at a time, whose copies stay in the cache
 AT_ONCE = 2048  # outputs of a packed part: packing walks down the columns, and more of them do not fit the caches
 
 
 def matrix(linears: Sequence[nn.Linear], form: Form) -> Matrix:
     """These matrices of the same inputs as one, their outputs side by side."""
     if form != "plain" and can_pack():
-        weight_OI = torch.cat([linear.weight for linear in linears])
+        weight_OI = torch.cat([linear.weight for linear in linears]) if len(linears) > 1 else linears[0].weight.detach()
         biases = [linear.bias for linear in linears if linear.bias is not None]
         bias_O = torch.cat(biases) if biases else None
         if form == "int8":
             return rounded(weight_OI, bias_O)
-        if torch.equal(weight_OI.half().float(), weight_OI):
+        if all(torch.equal(rows.half().float(), rows) for rows in weight_OI.split(CHECKED)):
             return halved(weight_OI, bias_O)
     if len(linears) == 1:
         return linears[0]

@@ -1,4 +1,4 @@
-"""Keys and values of the rows that are being written, in one block of memory that is allocated once.
+"""Keys and values of the rows that are being written, in one block of memory that grows by doubling.
 
 Rows hold real tokens only, one after another, so a place in the slab is a position of the LLM; what stands behind a
 row's length is never read. The constant words before the film are read once a model and copied to every row.
@@ -47,29 +47,32 @@ class Slab:
 
     block: (L, 2, R, G, T, E). lengths: tokens of each row. lean: what reads in place of transformers' layers."""
 
-    def __init__(self, language: FrozenLanguageModel, rows: int, places: int, words: tuple[int, ...]):
+    def __init__(self, language: FrozenLanguageModel, words: tuple[int, ...]):
         config = language.model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (config.num_hidden_layers, 2, rows, config.num_key_value_heads, places, width)
-        self.language, self.words = language, len(words)
+        shape = (config.num_hidden_layers, 2, 0, config.num_key_value_heads, 0, width)
+        self.language, self.words = language, words
         self.lean: Lean | None = None
         self.block = torch.zeros(shape, dtype=language.dtype, device=language.model.device)
         self.lengths: list[int] = []
-        if words:
-            self.block[..., : self.words, :] = read_once(language, words)
 
-    def grow(self, places: int) -> None:
-        """At least that many places a row."""
-        *front, have, width = self.block.shape
-        if places > have:
-            more = self.block.new_zeros(*front, places - have, width)
-            self.block = torch.cat([self.block, more], dim=-2)
+    def grow(self, rows: int, places: int) -> None:
+        """At least that many rows, and places in each; whoever reads sees to it that there are enough places."""
+        L, two, held, G, had, E = self.block.shape
+        if rows <= held and places <= had:
+            return
+        grown = self.block.new_zeros(L, two, max(rows, 2 * held) if rows > held else held, G, max(places, had), E)
+        grown[:, :, :held, :, :had] = self.block
+        if self.words:
+            grown[:, :, held:, :, : len(self.words)] = read_once(self.language, self.words)
+        self.block = grown
 
     def join(self, embeddings_RSD: Tensor, added_RLKD: Tensor | None = None, start: int = 0) -> Tensor:
         """New rows behind those there are, which read the constant words and then these; logits (R, vocabulary) of what
         follows. added: what deep prompts add at `start` of these."""
         count = len(embeddings_RSD)
-        self.lengths += [self.words] * count
+        self.grow(len(self.lengths) + count, len(self.words) + embeddings_RSD.shape[1])
+        self.lengths += [len(self.words)] * count
         return self.read(embeddings_RSD, len(self.lengths) - count, added_RLKD, start)
 
     def read(
@@ -135,7 +138,7 @@ def read_once(language: FrozenLanguageModel, words: Sequence[int]) -> Tensor:
     key = (tuple(words), language.dtype, language.model.device)
     if key not in language.read or language.adapted:
         with torch.inference_mode(False), torch.no_grad():  # training may use what a validation read first
-            slab = Slab(language, 1, len(words), ())
+            slab = Slab(language, ())
             slab.join(language.embed(torch.tensor([list(words)], device=language.model.device)))
         language.read[key] = slab.block
     return language.read[key]
