@@ -81,6 +81,16 @@ def test_the_shared_worker_is_reused():
     box.close()
 
 
+def test_a_worker_that_was_started_early_reads_the_first_film():
+    limits = DecodeLimits(seconds=23)
+    sandbox.start_decoder(limits)
+    with sandbox.borrowed(limits) as box:
+        worker = box.worker.pid
+    assert np.array_equal(read_film_untrusted(GOOD, limits).pixels, read_film(GOOD).pixels)
+    assert box.worker.pid == worker
+    box.close()
+
+
 def test_a_busy_worker_holds_up_no_other_film():
     limits = DecodeLimits(seconds=22)
     with sandbox.borrowed(limits) as busy:

@@ -44,6 +44,7 @@ def report(
 ) -> None:
     """The draft report of one study. Research use only, not a medical device."""
     from mrg_llm.exports import FORMATS, check_format, check_study, read_identity, render, save
+    from mrg_llm.images.sandbox import start_decoder
 
     check_format(format, terminal=out is None and sys.stdout.isatty())
     study = None if FORMATS[format].identity == "none" else read_identity(films)
@@ -51,6 +52,7 @@ def report(
     if data and not explain:
         raise InputError("--data was given, but no --explain: the likest training studies stand on its page only")
     training = likest_of(model, data, split_by) if data else ()
+    start_decoder()  # it starts while the model is loaded
     reporter = loaded(model)
     from mrg_llm.drafting import drafted
     from mrg_llm.settings import changed_confidence

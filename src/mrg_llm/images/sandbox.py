@@ -46,12 +46,19 @@ def read_film_untrusted(
         return box.read(source, name)
 
 
+def start_decoder(limits: DecodeLimits | None = None) -> None:
+    """Begin to start a worker for `read_film_untrusted`, so that it is there when the first film comes."""
+    with borrowed(limits or DecodeLimits()) as box:
+        box.start()
+
+
 class Sandbox:
     """One worker process. `with Sandbox(limits) as box: box.read(path)`."""
 
     def __init__(self, limits: DecodeLimits | None = None):
         self.limits = limits or DecodeLimits()
         self.worker: subprocess.Popen[bytes] | None = None
+        self.ready = False
         self.owner = os.getpid()
         self.lock = threading.Lock()
 
@@ -99,7 +106,23 @@ class Sandbox:
             stop.cancel()
 
     def started(self) -> subprocess.Popen[bytes]:
-        """The worker, started if there is none, or if this process is a fork of the one that had it."""
+        """The worker, once it is ready. Raises ImageError."""
+        worker = self.start()
+        stop = threading.Timer(START_SECONDS, worker.kill)
+        stop.start()
+        try:
+            if not self.ready and receive(worker.stdout, len(READY)) != READY:
+                raise EOFError
+        except EOFError:
+            self.close()
+            raise ImageError("the decoder process could not be started; is there memory for it?") from None
+        finally:
+            stop.cancel()
+        self.ready = True
+        return worker
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The worker, ready or not; a new one if there is none, or if this process is a fork of the one that had it."""
         if self.owner != os.getpid():
             self.worker, self.owner = None, os.getpid()
         if self.worker is not None and self.worker.poll() is None:
@@ -107,19 +130,10 @@ class Sandbox:
         self.close()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, "-P", "-m", __name__, repr(self.limits.seconds), str(self.limits.memory_bytes)]
+        self.ready = False
         self.worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
-        stop = threading.Timer(START_SECONDS, self.worker.kill)
-        stop.start()
-        try:
-            if receive(self.worker.stdout, len(READY)) != READY:
-                raise EOFError
-        except EOFError:
-            self.close()
-            raise ImageError("the decoder process could not be started; is there memory for it?") from None
-        finally:
-            stop.cancel()
         return self.worker
 
 
