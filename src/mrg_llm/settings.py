@@ -29,9 +29,10 @@ class DataSettings(Table):
     sections: Literal["findings", "impression", "findings-or-impression", "findings+impression"] = Field(
         "findings", description="what of a report is learned and written; a study without it is left out"
     )
-    deidentified: Literal["keep", "drop", "drop-sentence"] = Field(
-        "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, taken out (then "
-        "the holes are learned), or with their whole sentence; val and test keep theirs"
+    deidentified: Literal["keep", "unlearned", "drop", "drop-sentence"] = Field(
+        "keep", description="de-identification marks (XXXX, ___) in training reports: as they are, read but not "
+        "learned (what to write there is left to the LLM), taken out (then the holes are learned), or with their whole "
+        "sentence; val and test keep theirs"
     )  # fmt: skip
     hide_context: float = Field(
         0.2, ge=0, le=1, description="share of training studies whose context (model.language.context) is hidden, so "

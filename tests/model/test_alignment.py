@@ -15,7 +15,7 @@ from mrg_llm.model.alignment import (
 from mrg_llm.model.configuration import AlignmentConfig, LanguageConfig
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.studies.study import Study
-from mrg_llm.training.data import TextBank, finding_weights
+from mrg_llm.training.data import TextBank, token_weights
 from mrg_llm.training.stages import jaccard
 
 REPORTS = [
@@ -79,10 +79,20 @@ def test_a_prompt_that_becomes_the_word_lowers_the_word_loss():
 
 def test_only_sentences_that_claim_a_finding_are_emphasised(tiny_llm):
     tokenizer = FrozenLanguageModel.load(LanguageConfig(source=str(tiny_llm))).tokenizer
-    weights = finding_weights(tokenizer, "No pneumothorax. The heart is enlarged.", 4.0)
+    weights = token_weights(tokenizer, "No pneumothorax. The heart is enlarged.", 4.0)
     ids = tokenizer("No pneumothorax. The heart is enlarged.", add_special_tokens=False).input_ids
     assert len(weights) == len(ids) + 1 and set(weights) == {1.0, 4.0}
     assert weights[0] == 1.0 and weights[-1] == 1.0 and weights[-2] == 4.0
+
+
+def test_marks_of_deidentification_weigh_nothing_where_they_are_unlearned(tiny_llm):
+    tokenizer = FrozenLanguageModel.load(LanguageConfig(source=str(tiny_llm))).tokenizer
+    report = "The x-XXXX is  old, ___. The heart is enlarged."
+    weights = token_weights(tokenizer, report, 4.0, unlearned=True)
+    ids = tokenizer(" ".join(report.split()), add_special_tokens=False).input_ids
+    left = tokenizer.decode([i for i, weight in zip(ids, weights[:-1], strict=True) if weight])
+    assert left.replace(" ", "") == "Thex-isold,.Theheartisenlarged."
+    assert len(weights) == len(ids) + 1 and 0 not in token_weights(tokenizer, report, 4.0)
 
 
 def test_what_is_said_is_learned_from_the_trunk_alone():

@@ -41,6 +41,7 @@ def test_sections(policy, reports, left_out):
     ("policy", "text", "expected"),
     [
         ("keep", "Chest x-XXXX, XXXX.", "Chest x-XXXX, XXXX."),
+        ("unlearned", "Chest x-XXXX, XXXX.", "Chest x-XXXX, XXXX."),
         ("drop", "Heart is normal. No XXXX of a pleural effusion.", "Heart is normal. No of a pleural effusion."),
         ("drop", "XXXX. Lungs are clear (XXXX-year-old).", "Lungs are clear."),
         ("drop", "Compared to ___, the edema is less.", "Compared to, the edema is less."),
@@ -58,6 +59,7 @@ def test_only_training_reports_change_and_each_is_counted():
     assert [s.report for s in found] == [None, None, "Clear."]
     assert [note.ids for note in found.notes] == [("s0", "s1")]
     assert [note.ids for note in without_marks(train, "drop").notes] == [("s0",), ("s1",)]
+    assert without_marks(train, "unlearned") == train == without_marks(train, "keep")
     for split in ("val", "test", None):
         held_out = some(("Clear XXXX lungs.", None), split=split)
         assert without_marks(held_out, "drop") == held_out
@@ -84,7 +86,7 @@ def test_the_settings_name_the_policies():
 def test_unknown_policies():
     with pytest.raises(DataError, match="sections is 'all', but must be one of findings, impression"):
         with_sections(some(), "all")
-    with pytest.raises(DataError, match="deidentified is 'mask', but must be one of keep, drop"):
+    with pytest.raises(DataError, match="deidentified is 'mask', but must be one of keep, unlearned, drop"):
         without_marks(some(), "mask")
 
 

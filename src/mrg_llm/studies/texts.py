@@ -50,10 +50,12 @@ SECTIONS: dict[str, Callable[[Study], str | None]] = {
 
 DEIDENTIFIED: dict[str, Callable[[str], str]] = {
     "keep": lambda text: text,
+    "unlearned": lambda text: text,
     "drop": lambda text: tidy(MARKED_WORD.sub("", text)),
     "drop-sentence": lambda text: " ".join(s for s in SENTENCE_END.split(text) if not MARK.search(s)),
 }
-"""Policy -> what becomes of a text with marks. "drop" leaves sentences that lack a word."""
+"""Policy -> what becomes of a text with marks. "drop" leaves sentences that lack a word; "unlearned" leaves the text,
+and training gives its marks no weight."""
 
 
 def with_sections(studies: StudySet, policy: str) -> StudySet:
@@ -87,8 +89,9 @@ def without_marks(studies: StudySet, policy: str) -> StudySet:
     changed: list[str] = []
     emptied: list[str] = []
     for study in studies:
-        if policy != "keep" and study.split == "train" and MARK.search(study.report or ""):
-            study = replace(study, report=rewrite(study.report or "") or None)
+        text = study.report or ""
+        if study.split == "train" and MARK.search(text) and (left := rewrite(text)) != text:
+            study = replace(study, report=left or None)
             (changed if study.report else emptied).append(study.id)
         kept.append(study)
     notes = (

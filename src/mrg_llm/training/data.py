@@ -24,7 +24,7 @@ from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.processing import encode_report, sound_views
 from mrg_llm.model.sequence import Words
-from mrg_llm.model.spans import sentence_tokens
+from mrg_llm.model.spans import marked_tokens, sentence_tokens
 from mrg_llm.scoring.anatomy import anatomy_of
 from mrg_llm.settings import Settings
 from mrg_llm.studies.batches import Batch, FilmCache, ahead, collate, schedule
@@ -57,9 +57,11 @@ class SplitData:
         self.normal_share = settings.data.normal_share if augmented else 1.0
         # Weights are for learning alone: a validation loss is the mean over tokens, whatever training weighed.
         emphasis = settings.generate.finding_weight if augmented else 1.0
+        unlearned = augmented and settings.data.deidentified == "unlearned"
         self.weights = None
-        if emphasis != 1:
-            self.weights = [finding_weights(tokenizer, s.report or "", emphasis)[:longest] for s in studies]
+        if emphasis != 1 or unlearned:
+            reports = (s.report or "" for s in studies)
+            self.weights = [token_weights(tokenizer, r, emphasis, unlearned)[:longest] for r in reports]
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -207,15 +209,19 @@ class TextBank:
         return torch.where(silent.unsqueeze(0), own, true)
 
 
-def finding_weights(tokenizer, report: str, emphasis: float) -> list[float]:
-    """What each token of `encode_report` weighs: `emphasis` in sentences that claim a finding, 1 elsewhere.
+def token_weights(tokenizer, report: str, emphasis: float, unlearned: bool = False) -> list[float]:
+    """What each token of `encode_report` weighs: `emphasis` in sentences that claim a finding, 1 elsewhere, and 0 in
+    de-identification marks that are unlearned.
 
     Most of a report is what could be written without looking; without emphasis the film is worth too little to be
     learned.
     """
     sentences, numbers = sentence_tokens(tokenizer, report)
     claims = {i for i, sentence in enumerate(sentences) if located(sentence, "present")}
-    return [emphasis if number in claims else 1.0 for number in numbers]
+    weights = [emphasis if number in claims else 1.0 for number in numbers]
+    for token in marked_tokens(tokenizer, report) if unlearned else ():
+        weights[token] = 0.0
+    return weights
 
 
 def telling_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
