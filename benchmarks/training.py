@@ -1,17 +1,19 @@
 """A training step of stage 3, side by side with what a user would pick instead, on the same models and studies.
 
-    python benchmarks/training.py [--studies 128] [--batch 16] [--rounds 5] [--threads 2] [--systems NAME ...]
-                                  [--out benchmarks/results/training.json] [--more] [--memory]
+    python benchmarks/training.py [--data KIND:ROOT] [--studies 128] [--batch 16] [--rounds 5] [--threads 2]
+                                  [--systems NAME ...] [--out benchmarks/results/training.json] [--more] [--memory]
 
     mrg              frozen LLM (bf16 where the processor has it), length buckets, logits where labels are, constant
                      words read once, films remembered from frozen layers
     mrg-recomputing  the same with train.checkpoint_activations
-    r2gengpt-fp32    reports padded to the longest allowed, logits at every position, everything in fp32
+    r2gengpt-fp32    reports padded to the longest allowed (100 tokens, that code's own default), logits at every
+                     position, everything in fp32
     r2gengpt-bf16    the same under bf16 autocast over fp32 weights
     trainer-peft     Hugging Face Trainer with peft prompt tuning on the same reports: no film is looked at
 
-All train the same encoder layers and see the same number of visual tokens; mrg alone has customized and deep prompts.
-They take turns, and a round's number is the processor seconds of an epoch. On a processor without bfloat16 instructions
+Every epoch is over all studies, the first of the training split of --data or as many that are drawn. All train the
+encoder's last two layers and see the same number of visual tokens; mrg alone has customized and deep prompts. They take
+turns, and a round's number is the processor seconds of an epoch. On a processor without bfloat16 instructions
 mrg and the Trainer keep to float32, as `mrg train` does there. A system's floor is what the matrix products that its
 epoch runs would take at the machine's measured rate. `--memory`: instead, the most memory that each takes for one step,
 in a process of its own. `--more`: add to the rounds (or systems) that --out already has.
@@ -51,6 +53,7 @@ SYSTEMS = ("mrg", "mrg-recomputing", "r2gengpt-fp32", "r2gengpt-bf16", "trainer-
 
 def main() -> None:
     parser = options_of(str(__doc__))
+    parser.add_argument("--data", help="KIND:ROOT; else phantoms are drawn")
     parser.add_argument("--studies", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -63,7 +66,7 @@ def main() -> None:
     names = [name for name in options.systems if has_what_it_needs(name)]
     known = json.loads(options.out.read_text()) if options.more else {}
     if options.memory:
-        found = {name: peak_memory(name, options.batch) for name in names}
+        found = {name: peak_memory(name, options) for name in names}
         section = {
             "unit": "GB of memory at most", "per": f"a step of {options.batch} studies in a process of its own",
             "systems": {**known.get("sections", {}).get("memory", {}).get("systems", {}), **found},
@@ -72,8 +75,9 @@ def main() -> None:
         write(options.out, {**known, "sections": {**known.get("sections", {}), "memory": section}})
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_phantoms(Path(folder), options.studies, seed=0, splits=(1.0, 0.0, 0.0))
-        studies = list(open_studies(f"phantom:{folder}").split("train"))
+        if not options.data:
+            write_phantoms(Path(folder), options.studies, seed=0, splits=(1.0, 0.0, 0.0))
+        studies = list(open_studies(options.data or f"phantom:{folder}").split("train"))[: options.studies]
         systems = {name: made(name, studies, options.batch) for name in names}
         if options.peak:
             for epoch in systems.values():
@@ -102,7 +106,8 @@ def made(name: str, studies: list[Study], batch: int) -> Epoch:
 
 def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """After each round, the result in common.py's layout. The first epoch of each warms up; its operations count."""
-    per = f"an epoch over {options.studies} drawn studies, {options.batch} a step"
+    whose = f"training studies of {options.data.partition(':')[0]}" if options.data else "drawn studies"
+    per = f"an epoch over {options.studies} {whose}, {options.batch} a step"
     if known.get("systems") and known["per"] != per:
         sys.exit(f"{options.out} holds epochs of another size ({known['per']}); take the same --studies and --batch")
     operations = {name: system["operations"] for name, system in known.get("systems", {}).items()}
@@ -135,8 +140,10 @@ def counted(epoch: Epoch) -> int:
     return counter.get_total_flops()
 
 
-def peak_memory(name: str, batch: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--peak", "--systems", name, "--studies", str(batch), "--batch", str(batch)]
+def peak_memory(name: str, options) -> dict[str, Any]:
+    batch = str(options.batch)
+    command = [sys.executable, __file__, "--peak", "--systems", name, "--studies", batch, "--batch", batch]
+    command += ["--data", options.data] if options.data else []
     run = subprocess.run([*command, "--threads", str(torch.get_num_threads())], capture_output=True, text=True)
     if run.returncode:
         sys.exit(f"{name} ended with {run.returncode}:\n{run.stderr[-2000:]}")
@@ -147,7 +154,9 @@ def peak_memory(name: str, batch: int) -> dict[str, Any]:
 
 def chosen_settings(batch: int, variant: str) -> Settings:
     return load_settings("iu-xray", [
-        f"generate.batch={batch}", "generate.contrast_weight=0", "generate.finding_weight=1", "data.augment=false",
+        f"generate.batch={batch}", "generate.contrast_weight=0", "generate.finding_weight=1", "generate.blind=0",
+        "data.augment=false", "data.normal_share=1", "data.max_report_tokens=100", "data.deidentified=keep",
+        "model.vision.trained_layers=2", "train.lr_encoder=1e-5",
         f"model.prompts.variant={variant}", f"model.prompts.deep={'true' if variant == 'prompt-wise' else 'false'}",
     ])  # fmt: skip
 
