@@ -113,7 +113,10 @@ def one_round(reporter: Reporter, studies: list[Study], number: int, options: ar
 
 
 def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> dict[str, Way]:
-    model, decode = reporter.model, reporter.decode.model_copy(update={"beams": 1, "samples": 0, "weights": "full"})
+    model, decode = (
+        reporter.model,
+        reporter.decode.model_copy(update={"beams": 1, "samples": 0, "weights": "full", "guidance": 0.0}),
+    )  # what `generate` can write, too
 
     def looks(size: int, most: int | None = None) -> list[Look]:
         chosen = studies[:most]
@@ -129,7 +132,7 @@ def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> 
         settings = decode.model_copy(update={"beams": beams})
         return lambda: [d for films, words in seen for d in decoded(model, films, settings, words)]
 
-    warm_up(ours(single[:1]), ours(single[:1]))  # weights are packed with the second
+    ours(single[:1])()  # packing the weights is no part of a round
     return {
         "mrg": ours(some, batch=batch), "mrg-default": ours(some),
         "greedy": theirs(some, 1), "beam-3": theirs(some, 3),
@@ -142,12 +145,6 @@ def prompts(reporter: Reporter, studies: list[Study]) -> int:
     films, words = reporter.look(studies)
     mask = reporter.model.llm_input(films, context=words).mask
     return int(mask.sum()) - len(studies) * len(reporter.model.frame.before)
-
-
-def warm_up(*ways: Way) -> None:
-    """What a process does once, such as packing weights, is no part of a round."""
-    for way in ways:
-        way()
 
 
 def concluded(done: Sequence[Mapping[str, Any]], reporter: Reporter, options: argparse.Namespace) -> dict[str, Any]:
