@@ -44,6 +44,8 @@ from mrg_llm.studies.study import Study
 GREEDY = ("mrg", "mrg-default", "mrg-1", "greedy-1")  # whose texts must be those of greedy
 Way = Callable[[], list[Draft]]
 
+PLAIN = {"beams": 1, "samples": 0, "weights": "full", "guidance": 0.0}  # what `generate` writes, too
+
 
 def main() -> None:
     parser = options_of(__doc__)
@@ -113,10 +115,7 @@ def one_round(reporter: Reporter, studies: list[Study], number: int, options: ar
 
 
 def systems(reporter: Reporter, studies: list[Study], batch: int, ones: int) -> dict[str, Way]:
-    model, decode = (
-        reporter.model,
-        reporter.decode.model_copy(update={"beams": 1, "samples": 0, "weights": "full", "guidance": 0.0}),
-    )  # what `generate` can write, too
+    model, decode = reporter.model, reporter.decode.model_copy(update=PLAIN)
 
     def looks(size: int, most: int | None = None) -> list[Look]:
         chosen = studies[:most]
