@@ -44,9 +44,11 @@ RESULTS = benchmarks/results
 bench: setup  ## each beside what a user would pick instead; then the tables and plots of docs/performance.md
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/training.py --out $(RESULTS)/training.json
+	$(BIN)/python benchmarks/training.py --memory --more --out $(RESULTS)/training.json
 	$(BIN)/python benchmarks/prediction.py --out $(RESULTS)/prediction.json
 	$(BIN)/python benchmarks/steps.py --out $(RESULTS)/steps.json
 	$(BIN)/python benchmarks/generation.py --studies 80 --out $(RESULTS)/generation.json
+	$(BIN)/python benchmarks/growth.py --out $(RESULTS)/growth.json
 	$(BIN)/python benchmarks/scoring.py --studies 590 --out $(RESULTS)/scoring.json
 	$(BIN)/python benchmarks/reading.py --films 64 --out $(RESULTS)/reading.json
 	$(BIN)/python benchmarks/packing.py --studies 1000 5000 --out $(RESULTS)/packing.json
