@@ -118,6 +118,13 @@ def test_what_cannot_be_meant_is_one_sentence(planned, tmp_path, change, words):
     assert error.value.exit_code == 2 and "\n" not in str(error.value)
 
 
+def test_the_main_arms_are_cells_of_the_whole_claim():
+    whole, part = load_experiment("claim"), load_experiment("claim-main")
+    assert {arm.name for arm in part.experiment.arm} < {arm.name for arm in whole.experiment.arm}
+    for arm in part.trained:
+        assert part.generation(arm, 0) == whole.generation(arm, 0)
+
+
 def test_an_experiment_that_is_not_there_lists_those_that_are():
-    with pytest.raises(SettingsError, match="experiments: claim, phantoms"):
+    with pytest.raises(SettingsError, match="experiments: claim, claim-main, phantoms"):
         load_experiment("no-such")

@@ -11,7 +11,9 @@ from mrg_llm.cli.options import Changes, DataSpec, Out, SplitBy, listed, noted
 
 
 def experiment(
-    name: Annotated[str, typer.Argument(help="an experiment's name (claim, phantoms) or a TOML file of yours")],
+    name: Annotated[
+        str, typer.Argument(help="an experiment's name (claim, claim-main, phantoms) or a TOML file of yours")
+    ],
     data: DataSpec,
     out: Out = Path("experiment"),
     split_by: SplitBy = None,
