@@ -48,6 +48,7 @@ from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.stages import make_stage
 
 Epoch = Callable[[], object]  # one pass over the studies
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SYSTEMS = ("mrg", "mrg-recomputing", "r2gengpt-fp32", "r2gengpt-bf16", "trainer-peft")
 
 
@@ -113,10 +114,10 @@ def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> Itera
     operations = {name: system["operations"] for name, system in known.get("systems", {}).items()}
     operations |= {name: counted(epoch) for name, epoch in systems.items()}
     rounds = {name: list(system["rounds"]) for name, system in known.get("systems", {}).items()}
-    rate = known.get("operations_a_second", 0.0)
+    rates = known.get("operations_a_second", dict.fromkeys(DTYPES, 0.0))
     first = max(map(len, rounds.values()), default=0)
     for number in range(first, first + options.rounds):
-        rate = max(rate, matrix_rate(seconds=0.5))
+        rates = {name: max(rate, matrix_rate(DTYPES[name], seconds=0.5)) for name, rate in rates.items()}
         for name, seconds in turns(systems, number).items():
             rounds.setdefault(name, []).append(seconds)
         shown = {name: f"{n / options.studies / 1e9:.1f}" for name, n in operations.items()}
@@ -124,13 +125,23 @@ def measured(systems: dict[str, Epoch], options, known: dict[str, Any]) -> Itera
             "training", unit="processor seconds", per=per,
             systems={name: summary(taken, operations=operations[name], GFLOP_a_study=shown[name])
                      for name, taken in rounds.items()},
-            floors={name: {"value": n / rate, "why": f"{n / 1e9:,.0f} GFLOP of matrix products at {rate / 1e9:.0f} "
-                           "GFLOP a second"} for name, n in operations.items()},
+            floors={name: floor(n, dtype := dtype_of(name), rates[dtype]) for name, n in operations.items()},
             ratios={f"{name} / mrg": times(taken[: len(rounds["mrg"])], rounds["mrg"][: len(taken)])
                     for name, taken in rounds.items() if "mrg" in rounds and name != "mrg"},
             sections=known.get("sections", {}),
         )  # fmt: skip
-        yield {**found, "operations_a_second": rate}
+        yield {**found, "operations_a_second": rates}
+
+
+def dtype_of(name: str) -> str:
+    """In which the system's matrix products run on this machine."""
+    bf16 = name == "r2gengpt-bf16" or (name != "r2gengpt-fp32" and is_bf16("auto", "cpu"))
+    return "bfloat16" if bf16 else "float32"
+
+
+def floor(operations: int, dtype: str, rate: float) -> dict[str, Any]:
+    said = f"{operations / 1e9:,.0f} GFLOP of matrix products in {dtype} at {rate / 1e9:.0f} GFLOP a second"
+    return {"value": operations / rate, "why": said}
 
 
 def counted(epoch: Epoch) -> int:
