@@ -3,7 +3,8 @@
     {"benchmark", "command", "date", "machine", "unit", "per", "systems": {name: {"rounds", "median", "low", "high"}},
      "floors": {name: {"value", "why"}}, "ratios": {name: x}, "sections": {name: the same keys}, "notes": [sentence]}
 
-`unit` is of the rounds, `per` says what a round does; a section may have "x", what its systems' names count (a curve).
+`unit` is of the rounds, `per` says what a round does; a section may have another "command", and "x", what its systems'
+names count (a curve).
 tables.py makes the tables of docs/performance.md of these files.
 """
 

@@ -54,9 +54,9 @@ def filled(page: str, results: Mapping[str, Part]) -> str:
 
 def told(result: Part, section: str) -> Iterator[str]:
     machine = result["machine"]
-    part = {**result, **result["sections"][section]} if section else result
+    part = {**result, "floors": {}, "ratios": {}, **result["sections"][section]} if section else result
     yield (
-        f"`{result['command']}` on {machine['processor']} ({machine['instructions']}, threads: {machine['threads']}),"
+        f"`{part['command']}` on {machine['processor']} ({machine['instructions']}, threads: {machine['threads']}),"
         f" torch {machine['torch']}, {result['date']}."
     )
     yield ""

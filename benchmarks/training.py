@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import matrix_rate, options_of, result, summary, times, turns, write
+from common import command, matrix_rate, options_of, result, summary, times, turns, write
 from torch.utils.flop_counter import FlopCounterMode
 
 from mrg_llm.model.modeling import MRGModel
@@ -69,7 +69,8 @@ def main() -> None:
     if options.memory:
         found = {name: peak_memory(name, options) for name in names}
         section = {
-            "unit": "GB of memory at most", "per": f"a step of {options.batch} studies in a process of its own",
+            "command": command(), "unit": "GB of memory at most",
+            "per": f"a step of {options.batch} studies in a process of its own",
             "systems": {**known.get("sections", {}).get("memory", {}).get("systems", {}), **found},
         }  # fmt: skip
         known = known or result("training", unit="", per="", systems={})

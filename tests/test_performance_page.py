@@ -45,7 +45,8 @@ RESULT = {
     "systems": {"mrg": system(1.0, 2.0, 4.0, reports=7), "other": system(3.0, 5.0, 1234.5)},
     "floors": {"mrg": {"value": 0.5, "why": "one byte a second"}},
     "ratios": {"other / mrg": 2.5},
-    "sections": {"growth": {"x": "studies", "systems": {"8": system(0.25)}}},
+    "sections": {"growth": {"command": "python benchmarks/x.py --more", "x": "studies",
+                            "systems": {"8": system(0.25), "mrg": system(0.5)}}},
 }  # fmt: skip
 
 
@@ -56,7 +57,8 @@ def test_a_table_has_a_row_a_system(tables):
     assert "| mrg | 2 (1 to 4) |  | 0.5 | 7 |" in made
     assert "| other | 5 (3 to 1,234) | 2.50 |  |  |" in made
     assert "Floor of mrg: one byte a second." in made and "No Java." in made
-    assert "| studies | seconds: median (least to most) |" in made and "| 8 | 0.25 (0.25 to 0.25) |" in made
+    assert "| studies | seconds: median (least to most) |\n" in made and "| 8 | 0.25 (0.25 to 0.25) |" in made
+    assert "`python benchmarks/x.py --more` on P" in made and "| mrg | 0.5 (0.5 to 0.5) |\n" in made  # no other's floor
     assert tables.filled(made, {"x": RESULT}) == made
 
 
