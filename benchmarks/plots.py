@@ -1,4 +1,5 @@
-"""A result -> an SVG: bars of the systems with their rounds and floors, or curves where an axis is counted."""
+"""A result's parts -> an SVG: bars of the systems with their rounds and floors, or curves where an axis is counted, or
+what was foretold beside what came."""
 
 from __future__ import annotations
 
@@ -9,21 +10,17 @@ from typing import Any
 STYLE = {"svg.hashsalt": "mrg-llm", "axes.spines.top": False, "axes.spines.right": False}  # the same file every time
 
 
-def draw(result: Mapping[str, Any], path: Path) -> None:
+def draw(parts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    sections = result.get("sections", {})
-    parts = {"": result} if "systems" in result else {}
-    parts |= {name: {**result, **part} for name, part in sections.items() if "systems" in part}
-    if not parts:
-        return
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(parts), 1, figsize=(7, 2.2 * len(parts)), layout="constrained", squeeze=False)
         for axis, (name, part) in zip(axes[:, 0], parts.items(), strict=True):
-            (curve if "x" in part else bars)(axis, part)
+            foretold = all("foretold" in system for system in part["systems"].values())
+            (curve if "x" in part else predictions if foretold else bars)(axis, part)
             axis.set_title(name, fontsize=9)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
@@ -36,6 +33,15 @@ def bars(axis, part: Mapping[str, Any]) -> None:
         if floor := part.get("floors", {}).get(name):
             axis.plot([floor["value"]] * 2, [place - 0.4, place + 0.4], "--", color="tab:red")
     axis.set(xlabel=part["unit"], yticks=range(len(part["systems"])), yticklabels=list(part["systems"]))
+    axis.invert_yaxis()
+
+
+def predictions(axis, part: Mapping[str, Any], aim: float = 0.25) -> None:
+    """Seconds and gigabytes have no common axis; how far each was foretold has."""
+    axis.axvspan(1 - aim, 1 + aim, color="tab:green", alpha=0.15)
+    axis.axvline(1, color="tab:green")
+    axis.plot([system["foretold"] / system["came"] for system in part["systems"].values()], list(part["systems"]), "ko")
+    axis.set(xlabel=f"foretold by came (band: within {aim:.0%})", xlim=(0, 2))
     axis.invert_yaxis()
 
 

@@ -39,7 +39,9 @@ def main() -> None:
 
         PAGE.write_text(after)
         for name, result in results.items():
-            draw(result, PAGE.with_name(f"performance-{name}.svg"))
+            parts = {"": result} if "systems" in result else {}
+            parts |= {section: section_of(result, section) for section in result.get("sections", {})}
+            draw(parts, PAGE.with_name(f"performance-{name}.svg"))
 
 
 def filled(page: str, results: Mapping[str, Part]) -> str:
@@ -54,7 +56,7 @@ def filled(page: str, results: Mapping[str, Part]) -> str:
 
 def told(result: Part, section: str) -> Iterator[str]:
     machine = result["machine"]
-    part = {**result, "floors": {}, "ratios": {}, **result["sections"][section]} if section else result
+    part = section_of(result, section) if section else result
     yield (
         f"`{part['command']}` on {machine['processor']} ({machine['instructions']}, threads: {machine['threads']}),"
         f" torch {machine['torch']}, {result['date']}."
@@ -63,12 +65,17 @@ def told(result: Part, section: str) -> Iterator[str]:
     if "systems" in part:
         yield from table_of({"": part}, part)
     else:
-        yield from table_of({name: {**result, **inner} for name, inner in part["sections"].items()}, part)
+        yield from table_of({name: section_of(result, name) for name in part["sections"]}, part)
     for name, floor in part.get("floors", {}).items():
         yield f"\nFloor of {name}: {floor['why']}."
     if not section:
         for note in result.get("notes", []):
             yield f"\n{note[0].upper()}{note[1:].rstrip('.')}."
+
+
+def section_of(result: Part, name: str) -> dict[str, Any]:
+    """A section with what it shares with the whole: all but what belongs to the whole's own systems."""
+    return {**result, "floors": {}, "ratios": {}, **result["sections"][name]}
 
 
 def table_of(parts: Mapping[str, Part], whole: Part) -> Iterator[str]:
