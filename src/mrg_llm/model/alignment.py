@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.configuration import AlignmentConfig
-from mrg_llm.model.prompts import masked_mean
+from mrg_llm.model.pooling import masked_mean
 
 HEADS = 4  # of a sentence's attention over patches or prompts
 MAX_SCALE = math.log(100)

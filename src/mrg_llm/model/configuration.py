@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
@@ -61,6 +61,10 @@ class PromptConfig(Table):
         description="what the image is summed up as: mean patch feature, class token, mean visual token, or a learned "
         "attention pool a prompt",
     )
+    probe: int = Field(
+        0, ge=0, description="directions of a linear probe that the customizer is given beside the condition, fitted "
+        "before the first step to tell the words of training reports from a frozen encoder's features; 0: none"
+    )  # fmt: skip
     terms: Literal["both", "gamma", "beta"] = Field("both", description="which terms of the transformation exist")
     shape: Literal["vector", "scalar", "low-rank"] = Field(
         "vector", description="gamma and beta: a value a dimension, one value, or a rank-4 product"
@@ -127,6 +131,15 @@ class MRGConfig(Table):
     prompts: PromptConfig = PromptConfig()
     language: LanguageConfig = LanguageConfig()
     alignment: AlignmentConfig = AlignmentConfig()
+
+    @model_validator(mode="after")
+    def _probe_of_what_stays(self) -> MRGConfig:
+        if self.prompts.probe and self.vision.trained_layers != 0:
+            raise ValueError(
+                "prompts.probe is fitted once to the encoder's features, which may not change afterwards; set "
+                "vision.trained_layers to 0, or prompts.probe to 0"
+            )
+        return self
 
 
 def packages(config: MRGConfig) -> Iterator[tuple[str, str]]:

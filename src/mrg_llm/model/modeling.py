@@ -22,8 +22,10 @@ from mrg_llm.model.alignment import AlignmentHeads
 from mrg_llm.model.configuration import MRGConfig
 from mrg_llm.model.head import frozen_cross_entropy
 from mrg_llm.model.language import ADAPTER, FrozenLanguageModel
+from mrg_llm.model.pooling import masked_mean
+from mrg_llm.model.probe import Probe
 from mrg_llm.model.projection import Projection
-from mrg_llm.model.prompts import CUSTOMIZED, Promptbook, masked_mean
+from mrg_llm.model.prompts import CUSTOMIZED, Promptbook
 from mrg_llm.model.sequence import LLMInput, Words, assemble, make_frame
 from mrg_llm.model.vision import VisionEncoder
 
@@ -82,17 +84,23 @@ class MRGModel(nn.Module):
         """Whether the prompts depend on the image."""
         return self.promptbook is not None and self.promptbook.customizer is not None
 
-    def see(self, films_BWHW: Tensor, view_mask_BW: Tensor) -> Seen:
-        """films (B, W, side, side) in 0..1, view_mask true where a view exists -> what the LLM will be shown."""
-        patches, cls = self.vision(films_BWHW.flatten(0, 1).unsqueeze(1))
-        return self.shown(patches, cls, view_mask_BW)
+    @property
+    def probe(self) -> Probe | None:
+        """What is fitted before the first step; None where the customizer has none."""
+        return self.promptbook.customizer.probe if self.customizes else None
 
-    def see_from(self, below_BWTC: Tensor, view_mask_BW: Tensor) -> Seen:
+    def see(self, films_BWHW: Tensor, view_mask_BW: Tensor, folds_B: Tensor | None = None) -> Seen:
+        """films (B, W, side, side) in 0..1, view_mask true where a view exists -> what the LLM will be shown. folds:
+        of training films, for the probe."""
+        patches, cls = self.vision(films_BWHW.flatten(0, 1).unsqueeze(1))
+        return self.shown(patches, cls, view_mask_BW, folds_B)
+
+    def see_from(self, below_BWTC: Tensor, view_mask_BW: Tensor, folds_B: Tensor | None = None) -> Seen:
         """The same from what the encoder's frozen layers made of the films (VisionEncoder.below)."""
         patches, cls = self.vision.above(below_BWTC.flatten(0, 1))
-        return self.shown(patches, cls, view_mask_BW)
+        return self.shown(patches, cls, view_mask_BW, folds_B)
 
-    def shown(self, patches: Tensor, cls: Tensor, view_mask_BW: Tensor) -> Seen:
+    def shown(self, patches: Tensor, cls: Tensor, view_mask_BW: Tensor, folds_B: Tensor | None = None) -> Seen:
         """Patch features (B*W, N, C) and class features (B*W, C) -> visual tokens and customized prompts."""
         B, W = view_mask_BW.shape
         patches_BWNC = patches.view(B, W, *patches.shape[1:])
@@ -102,7 +110,8 @@ class MRGModel(nn.Module):
         feature_mask = view_mask_BW.unsqueeze(-1).expand(-1, -1, patches_BWNC.shape[2]).flatten(1)
         prompts = trunk = None
         if self.promptbook is not None:
-            prompts, trunk = self.promptbook(features, feature_mask, cls_BC, masked_mean(visual, visual_mask))
+            pooled = masked_mean(visual, visual_mask)
+            prompts, trunk = self.promptbook(features, feature_mask, cls_BC, pooled, folds_B)
         return Seen(features, feature_mask, cls_BC, visual, visual_mask, prompts, trunk)
 
     def unseen(self, seen: Seen, rows_B: Tensor) -> Seen:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mrg_llm.model.arithmetic import Mixed
 from mrg_llm.model.configuration import ProjectionConfig
-from mrg_llm.model.prompts import masked_mean
+from mrg_llm.model.pooling import masked_mean
 
 
 class Projection(Mixed):

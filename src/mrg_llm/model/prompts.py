@@ -9,7 +9,7 @@ In: the encoder's patch features X (and the visual tokens V). Out: the instance'
 
 gamma = 1 + delta and the last layer of g starts at zero, so at step 0 every variant is the static one
 (arXiv 2506.15477; FiLM, arXiv 1709.07871). Legend: B batch, N patch features of all views, K prompts, C width of the
-encoder, D width of the LLM, R width of the customizer's trunk.
+encoder, D width of the LLM, R width of the customizer's trunk, P directions of the probe.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from mrg_llm.model.configuration import PromptConfig
+from mrg_llm.model.pooling import masked_mean
+from mrg_llm.model.probe import Probe
 
 CUSTOMIZED = ("prompt-wise", "promptbook-wise")
 DEEP_STEP = 10.0  # how much faster than the book deep prompts move: they start from nothing
@@ -43,22 +45,22 @@ class Promptbook(nn.Module):
         self.customizer = None
         if config.variant in CUSTOMIZED:
             width = visual_width if config.condition == "visual" else feature_width
-            self.customizer = Customizer(config, width, start_KD.shape[1])
+            self.customizer = Customizer(config, width, start_KD.shape[1], feature_width)
         self.deep = None
         if config.deep:
             K, D = start_KD.shape
             self.deep = DeepPrompts(layer_scale_L, K, D, config.width if self.customizer else 0)
 
     def forward(
-        self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor
+        self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor, folds_B: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The customized prompts P', (B, K, D), and what the customizer's trunk saw, (B, H, R), or None.
 
-        mask_BN is true where a patch feature belongs to a real view.
+        mask_BN is true where a patch feature belongs to a real view; folds_B: of training films, for the probe.
         """
         if self.customizer is None:
             return self.book_KD.expand(features_BNC.shape[0], -1, -1), None
-        delta, beta, trunk_BHR = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC)
+        delta, beta, trunk_BHR = self.customizer(features_BNC, mask_BN, cls_BC, visual_BC, folds_B)
         return (1 + delta) * self.book_KD + self.unit * beta, trunk_BHR
 
     def at_every_layer(self, prompts_BKD: Tensor, trunk_BHR: Tensor | None) -> Tensor | None:
@@ -96,7 +98,7 @@ class Customizer(nn.Module):
     """g: what the image looks like -> (delta, beta), each (B, K, D), or (B, 1, D) for promptbook-wise; and what its
     trunk made of the image, (B, K, R) or (B, 1, R)."""
 
-    def __init__(self, config: PromptConfig, width: int, prompt_width: int):
+    def __init__(self, config: PromptConfig, width: int, prompt_width: int, feature_width: int):
         super().__init__()
         self.config = config
         self.heads = config.prompts if config.variant == "prompt-wise" else 1
@@ -111,10 +113,20 @@ class Customizer(nn.Module):
         self.last_bias_HO = nn.Parameter(torch.zeros(self.heads, 2 * outputs))
         if config.shape == "low-rank":
             self.basis_2ED = nn.Parameter(torch.randn(2, RANK, prompt_width) * RANK**-0.5)
+        self.probe = self.told_HPR = None
+        if config.probe:
+            self.probe = Probe(feature_width, config.probe)
+            self.told_HPR = nn.Parameter(torch.randn(self.heads, config.probe, config.width) * config.probe**-0.5)
 
-    def forward(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor):
-        condition_BHC = self.condition(features_BNC, mask_BN, cls_BC, visual_BC)
-        trunk_BHR = self.dropped(self.trunk(self.dropped(self.norm(condition_BHC)))).expand(-1, self.heads, -1)
+    def forward(
+        self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor, folds_B: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        first, bend = self.trunk
+        summed_BHR = first(self.dropped(self.norm(self.condition(features_BNC, mask_BN, cls_BC, visual_BC))))
+        if self.probe is not None:
+            told_BP = self.dropped(self.probe(features_BNC, mask_BN, folds_B))
+            summed_BHR = summed_BHR + torch.einsum("bp,hpr->bhr", told_BP, self.told_HPR)
+        trunk_BHR = self.dropped(bend(summed_BHR)).expand(-1, self.heads, -1)
         out_BHO = torch.einsum("bhr,hro->bho", trunk_BHR, self.last_HRO) + self.last_bias_HO
         delta, beta = out_BHO.chunk(2, dim=-1)
         if self.config.shape == "low-rank":
@@ -145,9 +157,3 @@ class Customizer(nn.Module):
                 )
                 weights_BHN = scores_BHN.masked_fill(~mask_BN.unsqueeze(1), float("-inf")).softmax(-1)
                 return weights_BHN @ features_BNC
-
-
-def masked_mean(values_BNC: Tensor, mask_BN: Tensor) -> Tensor:
-    """Mean over the real positions, (B, C)."""
-    weights_BN1 = mask_BN.unsqueeze(-1).to(values_BNC.dtype)
-    return (values_BNC * weights_BN1).sum(1) / weights_BN1.sum(1).clamp_min(1)

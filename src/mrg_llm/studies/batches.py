@@ -26,8 +26,8 @@ FilmReader = Callable[[Study], np.ndarray]
 class Batch:
     """indices into the split; films (B, W, side, side) uint8, or floats (B, W, ...) where something was made of them
     beforehand; views (B, W) true where a view exists; report ids and mask (B, T), and what each report token weighs in
-    the loss (B, T); context ids and mask (B, C), C = 0 where nothing is told beside the films; all numpy, so that
-    nothing here needs torch."""
+    the loss (B, T); context ids and mask (B, C), C = 0 where nothing is told beside the films; of training studies the
+    folds (B,); all numpy, so that nothing here needs torch."""
 
     indices: tuple[int, ...]
     films: np.ndarray
@@ -37,6 +37,7 @@ class Batch:
     report_weights: np.ndarray
     context_ids: np.ndarray
     context_mask: np.ndarray
+    folds: np.ndarray | None = None
 
 
 class FilmCache:

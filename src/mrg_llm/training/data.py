@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.context import context_ids, untold
 from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.probe import FOLDS
 from mrg_llm.model.processing import encode_report, sound_views
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.spans import marked_tokens, sentence_tokens
@@ -42,6 +44,7 @@ class SplitData:
     def __init__(self, studies: Sequence[Study], tokenizer, settings: Settings, augmented: bool):
         self.studies = studies
         self.seed = settings.train.seed
+        self.learns = augmented
         self.augmented = augmented and settings.data.augment
         self.remembered: list[list[np.ndarray]] = []  # version -> study -> (W, T, C); see memory.py
         vision = settings.model.vision
@@ -101,6 +104,11 @@ class SplitData:
         return sorted(set(range(len(self))) - set(self.normal) | set(normal.tolist()))
 
     @cached_property
+    def folds(self) -> np.ndarray:
+        """(S,) which probe has not seen a study: the same for all studies of a patient."""
+        return np.array([int(sha256((s.patient or s.id).encode()).hexdigest(), 16) % FOLDS for s in self.studies])
+
+    @cached_property
     def normal(self) -> list[int]:
         """The studies whose report claims no finding."""
         return [i for i, study in enumerate(self.studies) if not located(study.report or "", "present")]
@@ -128,7 +136,8 @@ class SplitData:
             films = [self.film(i, epoch) for i in indices]
         weights = [self.weights[i] for i in indices] if self.weights else None
         contexts = [self.context(i, epoch) for i in indices]
-        return collate(indices, films, [self.reports[i] for i in indices], weights, contexts)
+        batch = collate(indices, films, [self.reports[i] for i in indices], weights, contexts)
+        return replace(batch, folds=self.folds[list(indices)]) if self.learns else batch
 
     def context(self, index: int, epoch: int) -> list[int]:
         hidden = np.random.default_rng([self.seed, epoch, index, 1]).random() < self.hide_context
@@ -288,7 +297,8 @@ def unique(texts_of: Sequence[Sequence[str]]) -> tuple[list[str], tuple[tuple[in
 @dataclass(frozen=True)
 class TensorBatch:
     """A batch on the model's device: films (B, W, side, side) in 0..1, or what the encoder's frozen layers made of them
-    (B, W, N, C); views (B, W), report ids, mask and weights (B, T), and what is told beside the films."""
+    (B, W, N, C); views (B, W), report ids, mask and weights (B, T), what is told beside the films, and of training
+    studies the folds (B,)."""
 
     indices: tuple[int, ...]
     films: Tensor
@@ -298,9 +308,10 @@ class TensorBatch:
     report_mask: Tensor
     report_weights: Tensor
     context: Words
+    folds: Tensor | None = None
 
     def look(self, model: MRGModel) -> Seen:
-        return (model.see_from if self.remembered else model.see)(self.films, self.views)
+        return (model.see_from if self.remembered else model.see)(self.films, self.views, self.folds)
 
 
 def on_device(batch: Batch, device) -> TensorBatch:
@@ -309,4 +320,5 @@ def on_device(batch: Batch, device) -> TensorBatch:
     films, views, ids, mask, weights, *context = (torch.from_numpy(a).to(device) for a in arrays)
     remembered = films.dtype != torch.uint8
     films = films.float() if remembered else films.float() / 255
-    return TensorBatch(batch.indices, films, remembered, views, ids, mask, weights, Words(*context))
+    folds = None if batch.folds is None else torch.from_numpy(batch.folds).to(device)
+    return TensorBatch(batch.indices, films, remembered, views, ids, mask, weights, Words(*context), folds)

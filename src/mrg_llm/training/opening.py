@@ -25,6 +25,7 @@ from mrg_llm.training.data import SplitData
 from mrg_llm.training.journal import FILE, Journal, TrainingBar, versions
 from mrg_llm.training.precision import is_bf16, prepare_model
 from mrg_llm.training.preparation import Prepared, Sharing, prepare
+from mrg_llm.training.probing import fit_probe
 from mrg_llm.training.spent import Meter
 from mrg_llm.training.stages import planned, stage_steps
 
@@ -82,6 +83,7 @@ def open_run(
     if start_from is None and prepared.train_bank:
         bank = prepared.train_bank
         model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
+    told = fit_probe(model, model.probe, prepared.train) if model.probe and start_from is None and not saved else None
     position, optimizer_state = Position(planned(settings)[0], 0, 0), None
     if saved:
         position, trained, optimizer_state = saved
@@ -92,7 +94,7 @@ def open_run(
     header = {
         "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
-        "step": position.step, "unreadable": prepared.unread,
+        "step": position.step, "unreadable": prepared.unread, "probe_nats_a_report": told,
     }  # fmt: skip
     journal = Journal(out / FILE, header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")

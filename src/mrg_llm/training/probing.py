@@ -1,0 +1,33 @@
+"""Fit the model's probe to the training split, before the first step. In: a model with a frozen encoder, the split."""
+
+from __future__ import annotations
+
+import torch
+
+from mrg_llm.model.modeling import MRGModel
+from mrg_llm.model.pooling import mean_and_spread
+from mrg_llm.model.probe import Probe, fitted_probe
+from mrg_llm.training.data import SplitData, indicator, located, on_device, spoken_words
+
+FILMS_AT_ONCE = 32
+
+
+@torch.no_grad()
+def fit_probe(model: MRGModel, probe: Probe, data: SplitData) -> float:
+    """What the probe tells of reports it was not fitted to, in nats a report. Targets are the words that some reports
+    say, and the findings that they name."""
+    reports = [study.report or "" for study in data.studies]
+    named = [located(report, "present") for report in reports]
+    columns = {finding: number for number, finding in enumerate(sorted({f for group in named for f in group}))}
+    targets = torch.cat([spoken_words(reports, model.language.tokenizer)[1], indicator(named, columns)], dim=1)
+    versions, device = max(1, len(data.remembered)), model.vision.mean.device
+    summaries = []
+    for version in range(versions):
+        for start in range(0, len(data), FILMS_AT_ONCE):
+            rows = range(start, min(start + FILMS_AT_ONCE, len(data)))
+            seen = on_device(data.make(version, rows), device).look(model)
+            summaries.append(mean_and_spread(seen.features, seen.feature_mask).cpu())
+    summaries_VSF = torch.cat(summaries).view(versions, len(data), -1)
+    mean, scale, maps, worth = fitted_probe(summaries_VSF, targets, torch.from_numpy(data.folds), probe.directions)
+    probe.put(mean, scale, maps)
+    return worth
