@@ -80,7 +80,9 @@ def test_at_the_first_step_prompts_are_those_of_the_book_and_then_they_follow_th
     from mrg_llm.model.prompts import Promptbook
 
     torch.manual_seed(0)
-    book = Promptbook(PromptConfig(prompts=4, width=7, variant=variant, probe=3), torch.randn(4, 6), C, 6)
+    book = Promptbook(
+        PromptConfig(prompts=4, width=7, variant=variant, condition="probe", probe=3), torch.randn(4, 6), C, 6
+    )
     *found, _ = fitted_probe(mean_and_spread(*films()).unsqueeze(0), planted(), FOLD, 3)
     book.customizer.probe.put(*found)
     features, mask = (part[:3] for part in films())

@@ -17,7 +17,7 @@ from mrg_llm.training.data import SplitData, on_device
 def probing(tiny_values, monkeypatch) -> dict:
     monkeypatch.setattr(probes, "FEWEST", 2)
     tiny_values["model"]["vision"]["trained_layers"] = 0
-    tiny_values["model"]["prompts"]["probe"] = 4
+    tiny_values["model"]["prompts"] |= {"condition": "probe", "probe": 4}
     return tiny_values
 
 
@@ -59,5 +59,5 @@ def test_only_training_films_have_folds_and_those_of_a_patient_have_the_same(pro
 
 def test_an_encoder_that_learns_is_refused(probing):
     probing["model"]["vision"]["trained_layers"] = 1
-    with pytest.raises(ValueError, match=r"set vision\.trained_layers to 0, or prompts\.probe to 0"):
+    with pytest.raises(ValueError, match=r"set vision\.trained_layers to 0"):
         Settings.model_validate(probing)

@@ -56,15 +56,13 @@ class PromptConfig(Table):
     )
     prompts: int = Field(16, ge=1, le=256, description="K, the number of prompts in the book")
     width: int = Field(64, ge=1, description="r, the width of the customizer's shared trunk")
-    condition: Literal["mean", "cls", "visual", "attention"] = Field(
+    condition: Literal["mean", "cls", "visual", "attention", "probe"] = Field(
         "mean",
-        description="what the image is summed up as: mean patch feature, class token, mean visual token, or a learned "
-        "attention pool a prompt",
+        description="what the image is summed up as: mean patch feature, class token, mean visual token, a learned "
+        "attention pool a prompt, or a linear probe, which is fitted before the first step to tell the words of the "
+        "training reports from a frozen encoder's features",
     )
-    probe: int = Field(
-        0, ge=0, description="directions of a linear probe that the customizer is given beside the condition, fitted "
-        "before the first step to tell the words of training reports from a frozen encoder's features; 0: none"
-    )  # fmt: skip
+    probe: int = Field(64, ge=1, description="directions of this probe")
     terms: Literal["both", "gamma", "beta"] = Field("both", description="which terms of the transformation exist")
     shape: Literal["vector", "scalar", "low-rank"] = Field(
         "vector", description="gamma and beta: a value a dimension, one value, or a rank-4 product"
@@ -134,10 +132,10 @@ class MRGConfig(Table):
 
     @model_validator(mode="after")
     def _probe_of_what_stays(self) -> MRGConfig:
-        if self.prompts.probe and self.vision.trained_layers != 0:
+        if self.prompts.condition == "probe" and self.vision.trained_layers != 0:
             raise ValueError(
-                "prompts.probe is fitted once to the encoder's features, which may not change afterwards; set "
-                "vision.trained_layers to 0, or prompts.probe to 0"
+                "prompts.condition = probe is fitted once to the encoder's features, which may not change afterwards; "
+                "set vision.trained_layers to 0, or another condition"
             )
         return self
 

@@ -9,7 +9,7 @@ In: the encoder's patch features X (and the visual tokens V). Out: the instance'
 
 gamma = 1 + delta and the last layer of g starts at zero, so at step 0 every variant is the static one
 (arXiv 2506.15477; FiLM, arXiv 1709.07871). Legend: B batch, N patch features of all views, K prompts, C width of the
-encoder, D width of the LLM, R width of the customizer's trunk, P directions of the probe.
+encoder, D width of the LLM, R width of the customizer's trunk.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ class Promptbook(nn.Module):
         self.register_buffer("unit", start_KD.detach().float().std(), persistent=True)
         self.customizer = None
         if config.variant in CUSTOMIZED:
-            width = visual_width if config.condition == "visual" else feature_width
-            self.customizer = Customizer(config, width, start_KD.shape[1], feature_width)
+            self.customizer = Customizer(config, feature_width, visual_width, start_KD.shape[1])
         self.deep = None
         if config.deep:
             K, D = start_KD.shape
@@ -98,14 +97,19 @@ class Customizer(nn.Module):
     """g: what the image looks like -> (delta, beta), each (B, K, D), or (B, 1, D) for promptbook-wise; and what its
     trunk made of the image, (B, K, R) or (B, 1, R)."""
 
-    def __init__(self, config: PromptConfig, width: int, prompt_width: int, feature_width: int):
+    def __init__(self, config: PromptConfig, feature_width: int, visual_width: int, prompt_width: int):
         super().__init__()
         self.config = config
         self.heads = config.prompts if config.variant == "prompt-wise" else 1
         self.prompt_width = prompt_width
+        self.probe = None
+        width = {"visual": visual_width, "probe": config.probe}.get(config.condition, feature_width)
         if config.condition == "attention":
             self.queries_HC = nn.Parameter(torch.randn(self.heads, width) * width**-0.5)
-        self.norm = nn.LayerNorm(width)
+        if config.condition == "probe":
+            self.probe = Probe(feature_width, config.probe)
+        # What a probe tells is as large as it is sure.
+        self.norm = nn.Identity() if config.condition == "probe" else nn.LayerNorm(width)
         self.trunk = nn.Sequential(nn.Linear(width, config.width), nn.GELU())
         outputs = {"vector": prompt_width, "scalar": 1, "low-rank": RANK}[config.shape]
         # One head a prompt: (H, R, 2 * outputs). Zero: at step 0 nothing is customized, and only this has a gradient.
@@ -113,20 +117,12 @@ class Customizer(nn.Module):
         self.last_bias_HO = nn.Parameter(torch.zeros(self.heads, 2 * outputs))
         if config.shape == "low-rank":
             self.basis_2ED = nn.Parameter(torch.randn(2, RANK, prompt_width) * RANK**-0.5)
-        self.probe = self.told_HPR = None
-        if config.probe:
-            self.probe = Probe(feature_width, config.probe)
-            self.told_HPR = nn.Parameter(torch.randn(self.heads, config.probe, config.width) * config.probe**-0.5)
 
     def forward(
         self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor, folds_B: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        first, bend = self.trunk
-        summed_BHR = first(self.dropped(self.norm(self.condition(features_BNC, mask_BN, cls_BC, visual_BC))))
-        if self.probe is not None:
-            told_BP = self.dropped(self.probe(features_BNC, mask_BN, folds_B))
-            summed_BHR = summed_BHR + torch.einsum("bp,hpr->bhr", told_BP, self.told_HPR)
-        trunk_BHR = self.dropped(bend(summed_BHR)).expand(-1, self.heads, -1)
+        condition_BHC = self.condition(features_BNC, mask_BN, cls_BC, visual_BC, folds_B)
+        trunk_BHR = self.dropped(self.trunk(self.dropped(self.norm(condition_BHC)))).expand(-1, self.heads, -1)
         out_BHO = torch.einsum("bhr,hro->bho", trunk_BHR, self.last_HRO) + self.last_bias_HO
         delta, beta = out_BHO.chunk(2, dim=-1)
         if self.config.shape == "low-rank":
@@ -142,7 +138,9 @@ class Customizer(nn.Module):
     def dropped(self, x: Tensor) -> Tensor:
         return nn.functional.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
-    def condition(self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor) -> Tensor:
+    def condition(
+        self, features_BNC: Tensor, mask_BN: Tensor, cls_BC: Tensor, visual_BC: Tensor, folds_B: Tensor | None = None
+    ) -> Tensor:
         """c: (B, 1, C), or (B, H, C) where every prompt looks for itself."""
         match self.config.condition:
             case "mean":
@@ -151,6 +149,9 @@ class Customizer(nn.Module):
                 return cls_BC.unsqueeze(1)
             case "visual":
                 return visual_BC.unsqueeze(1)
+            case "probe":
+                assert self.probe is not None
+                return self.probe(features_BNC, mask_BN, folds_B).unsqueeze(1)
             case "attention":
                 scores_BHN = torch.einsum(
                     "hc,bnc->bhn", self.queries_HC, nn.functional.layer_norm(features_BNC, features_BNC.shape[-1:])
