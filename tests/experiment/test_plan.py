@@ -18,10 +18,14 @@ def test_the_claims_arms_are_those_of_the_method():
     planned = load_experiment("claim")
     variants = {arm.name: planned.settings(arm, 0).model.prompts.variant for arm in planned.trained if not arm.best}
     assert set(variants.values()) == {"none", "static", "promptbook-wise", "prompt-wise"}
-    others = {"static-matched", "pooled", "gamma", "beta", "lora"}
+    probed = {"promptbook-wise-probe", "prompt-wise-probe"}
+    others = {"static-matched", "pooled", "gamma", "beta", "lora", *probed}
     assert variants.keys() - set(variants.values()) == others
     controls = {arm.name: arm.of for arm in planned.experiment.arm if arm.of}
-    assert controls == {"other-prompts": "prompt-wise", "swapped": "prompt-wise"}
+    of_the_probe = {"other-prompts-probe": "promptbook-wise-probe", "swapped-probe": "promptbook-wise-probe"}
+    assert controls == {"other-prompts": "prompt-wise", "swapped": "prompt-wise", **of_the_probe}
+    conditions = {arm.name: planned.settings(arm, 0).model.prompts.condition for arm in planned.trained if not arm.best}
+    assert {name for name, condition in conditions.items() if condition == "probe"} == probed
     assert {arm.best for arm in planned.trained if arm.best and arm.aligned is False} == {1, 2}
 
 
@@ -44,9 +48,9 @@ def test_arms_whose_alignment_is_the_same_share_it():
     planned = load_experiment("claim")
     start = {arm.name: planned.start_of(arm, 1) for arm in planned.trained if not arm.best}
     assert {start[name] for name in ("none", "static", "static-matched", "pooled", "lora")} == {"none"}
-    own = ("promptbook-wise", "prompt-wise", "gamma", "beta")
+    own = ("promptbook-wise", "prompt-wise", "promptbook-wise-probe", "prompt-wise-probe", "gamma", "beta")
     assert [start[name] for name in own] == list(own)
-    assert len(planned.alignments(1)) == 5
+    assert len(planned.alignments(1)) == 7
     one, other = (planned.alignments(seed)["none"] for seed in (0, 1))
     assert (one.train.seed, other.train.seed) == (0, 1)
     assert one.generate.epochs == 0 and one.align_local.epochs > 0
