@@ -37,7 +37,7 @@ check: setup  ## format, lint, types, tests
 
 reproduce: setup  ## the main table from the data (DATA=iu-xray:PATH): resumable, compared with the stored figures
 	@test -n "$(DATA)" || { echo "say where the data are: make reproduce DATA=iu-xray:PATH"; exit 2; }
-	$(BIN)/mrg experiment claim-main --data $(DATA) --out runs/claim --limit 64 --no-meteor --compare docs/experiments/claim-main.json
+	$(BIN)/mrg experiment claim-main --data $(DATA) --out runs/claim --limit 64 --no-meteor --test --compare docs/experiments/claim-main.json
 
 RESULTS = benchmarks/results
 

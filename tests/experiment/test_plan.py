@@ -130,5 +130,5 @@ def test_the_main_arms_are_cells_of_the_whole_claim():
 
 
 def test_an_experiment_that_is_not_there_lists_those_that_are():
-    with pytest.raises(SettingsError, match="experiments: claim, claim-main, phantoms"):
+    with pytest.raises(SettingsError, match="experiments: claim, claim-main, claim-probe, phantoms"):
         load_experiment("no-such")
