@@ -20,7 +20,8 @@ def draw(parts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         figure, axes = plt.subplots(len(parts), 1, figsize=(7, 2.2 * len(parts)), layout="constrained", squeeze=False)
         for axis, (name, part) in zip(axes[:, 0], parts.items(), strict=True):
             foretold = all("foretold" in system for system in part["systems"].values())
-            (curve if "x" in part else predictions if foretold else bars)(axis, part)
+            counted = "x" in part and all(name.isdecimal() for name in part["systems"])
+            (curve if counted else predictions if foretold else bars)(axis, part)
             axis.set_title(name, fontsize=9)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
