@@ -39,7 +39,10 @@ SETTINGS = {
     "static": ("task-wise", ["generate.metric=loss", "generate.batch=4", "model.vision.side_px=112"]),
     "two-views": (
         "iu-xray",
-        ["align_global.epochs=0", "align_local.epochs=0", "model.vision.trained_layers=2", "train.lr_encoder=1e-5"],
+        [
+            "align_global.epochs=0", "align_local.epochs=0", "model.vision.trained_layers=2", "train.lr_encoder=1e-5",
+            "model.prompts.variant=prompt-wise", "model.prompts.condition=attention",
+        ],
     ),
 }  # fmt: skip
 

@@ -168,7 +168,7 @@ def chosen_settings(batch: int, variant: str) -> Settings:
     return load_settings("iu-xray", [
         f"generate.batch={batch}", "generate.contrast_weight=0", "generate.finding_weight=1", "generate.blind=0",
         "data.augment=false", "data.normal_share=1", "data.max_report_tokens=100", "data.deidentified=keep",
-        "model.vision.trained_layers=2", "train.lr_encoder=1e-5",
+        "model.vision.trained_layers=2", "train.lr_encoder=1e-5", "model.prompts.condition=attention",
         f"model.prompts.variant={variant}", f"model.prompts.deep={'true' if variant == 'prompt-wise' else 'false'}",
     ])  # fmt: skip
 
