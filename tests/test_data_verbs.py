@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mrg_llm.studies import open_studies
-from tests.studies.test_fetching import open_i_server, server  # noqa: F401
+from tests.studies.test_fetching import UNPACKS, open_i_server, server  # noqa: F401
 from tests.test_bad_input import mrg, preset, refused  # noqa: F401  (fixtures)
 
 
@@ -60,6 +60,7 @@ def test_fetching_says_licence_and_size_first(mrg, tmp_path):  # noqa: F811
     refused(mrg("data", "fetch", "mimic-cxr", "--out", tmp_path / "iu"), "mimic-cxr", "PhysioNet")
 
 
+@UNPACKS
 def test_fetching_ends_in_something_to_read(mrg, tmp_path, open_i_server):  # noqa: F811
     arguments = ("data", "fetch", "iu-xray", "--out", tmp_path / "iu", "--from", open_i_server.url)
     code, out, err = mrg(*arguments)
