@@ -33,15 +33,8 @@ def validation_svg(found: dict[str, Any]) -> str:
             style = {"color": f"C{number % 10}", "linestyle": STYLES[number // 10 % len(STYLES)]}
             for axis, (column, _) in zip(axes, PANELS, strict=True):
                 for curve in curves.values():
-                    alone = "_" if len(curve) < 2 else None
-                    axis.plot(
-                        [row[0] for row in curve],
-                        [row[column] for row in curve],
-                        **style,
-                        alpha=0.4,
-                        lw=0.7,
-                        marker=alone,
-                    )
+                    steps, values = [row[0] for row in curve], [row[column] for row in curve]
+                    axis.plot(steps, values, **style, alpha=0.4, lw=0.7, marker="_" if len(curve) < 2 else None)
                 steps, means = mean_curve(list(curves.values()), column)
                 axis.plot(steps, means, **style, label=name, lw=1.7, marker="." if len(steps) < 2 else None)
         for axis, (_, title) in zip(axes, PANELS, strict=True):

@@ -75,10 +75,12 @@ def fitted_probe(
     weights = [regression(seen_SF[folds_S != o], said_ST[folds_S != o], usual_T) for o in range(FOLDS)]
     # One basis for all folds, so that a direction means the same in each: where the films' log-odds vary most.
     basis_TR = torch.linalg.svd(seen_SF @ torch.stack(weights).mean(0), full_matrices=False).Vh[:directions].T
+    unseen_ST = torch.zeros_like(said_ST)
+    told_VSR = torch.zeros(*spread_VSF.shape[:2], directions)
     for o, weights_FT in enumerate(weights):
         maps[o, :, : basis_TR.shape[1]] = weights_FT @ basis_TR
-    unseen_ST = torch.stack([seen_SF[s] @ weights[int(o)] for s, o in enumerate(folds_S)])
-    told_VSR = torch.stack([spread_VSF[:, s] @ maps[int(o)] for s, o in enumerate(folds_S)], dim=1)
+        unseen_ST[folds_S == o] = seen_SF[folds_S == o] @ weights_FT
+        told_VSR[:, folds_S == o] = spread_VSF[:, folds_S == o] @ maps[o]
     worth = (cost(usual_T.expand_as(said_ST), said_ST) - cost(unseen_ST + usual_T, said_ST)) / len(said_ST)
     return mean_F, scale_F, maps * (SPREAD / told_VSR.flatten(0, 1).std(0).max().clamp_min(1e-6)), float(worth)
 
@@ -90,9 +92,8 @@ def regression(features_SF: Tensor, said_ST: Tensor, usual_T: Tensor) -> Tensor:
 
     def closure() -> Tensor:
         search.zero_grad()
-        loss = (
-            cost(features_SF @ weights_FT + usual_T, said_ST) / max(1, len(said_ST)) + SMALL * weights_FT.square().sum()
-        )
+        told = cost(features_SF @ weights_FT + usual_T, said_ST) / max(1, len(said_ST))
+        loss = told + SMALL * weights_FT.square().sum()
         loss.backward()
         return loss
 

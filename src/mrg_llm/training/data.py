@@ -187,9 +187,7 @@ class TextBank:
         named = [located(text, "present") for text in texts]
         claims = [located(sentence, "present") for sentence in sentences]
         denials = [located(sentence, "absent") for sentence in sentences]
-        columns = {
-            finding: i for i, finding in enumerate(sorted({f for group in (*named, *claims, *denials) for f in group}))
-        }
+        columns = columns_of([*named, *claims, *denials])
         total = len(reports) + len(sentences)
         return cls(
             language.text_features(reports, layers, progress=lambda done: progress(done, total)),
@@ -266,6 +264,11 @@ def spoken_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
     kept = sorted(t for t, word in words.items() if word.isalpha() and len(word) >= 3)
     table = indicator([group & frozenset(kept) for group in tokens], {token: i for i, token in enumerate(kept)})
     return torch.tensor(kept or [tokenizer.eos_token_id]), table
+
+
+def columns_of(groups: Sequence[frozenset]) -> dict:
+    """Everything that any group has, in order, and its column of an `indicator`."""
+    return {finding: i for i, finding in enumerate(sorted({f for group in groups for f in group}))}
 
 
 def indicator(groups: Sequence[frozenset], columns: dict) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.pooling import mean_and_spread
 from mrg_llm.model.probe import Probe, fitted_probe
-from mrg_llm.training.data import SplitData, indicator, located, on_device, spoken_words
+from mrg_llm.training.data import SplitData, columns_of, indicator, located, on_device, spoken_words
 
 FILMS_AT_ONCE = 32
 
@@ -18,8 +18,8 @@ def fit_probe(model: MRGModel, probe: Probe, data: SplitData) -> float:
     say, and the findings that they name."""
     reports = [study.report or "" for study in data.studies]
     named = [located(report, "present") for report in reports]
-    columns = {finding: number for number, finding in enumerate(sorted({f for group in named for f in group}))}
-    targets = torch.cat([spoken_words(reports, model.language.tokenizer)[1], indicator(named, columns)], dim=1)
+    said = spoken_words(reports, model.language.tokenizer)[1]
+    targets = torch.cat([said, indicator(named, columns_of(named))], dim=1)
     versions, device = max(1, len(data.remembered)), model.vision.mean.device
     summaries = []
     for version in range(versions):
