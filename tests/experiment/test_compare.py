@@ -11,7 +11,7 @@ from mrg_llm.experiment.compare import SLACK, compare_files, differing
 
 STORED = {
     "experiment": "claim", "data": {"kind": "iu-xray", "sha256": "a"},
-    "trained": {"none": {"settings_sha256": "b", "parameters": {"vision": 10, "projection": 2}}},
+    "trained": {"none": {"settings": {"arm": {"train": {"lr": 1e-3}}, "alignment": None}, "parameters": {"vision": 10, "projection": 2}}},
     "val": {"n": 5, "arms": {"none": {"figures": {"nats": {"loss": {"value": 1.5, "low": 1.4, "high": 1.6}}}}}},
 }  # fmt: skip
 
@@ -32,6 +32,10 @@ def compared(tmp_path):
 
 def loss(value: float):
     return lambda ours: ours["val"]["arms"]["none"]["figures"]["nats"]["loss"].update(value=value)
+
+
+def setting(part: str, value):
+    return lambda ours: ours["trained"]["none"]["settings"].update({part: value})
 
 
 @pytest.mark.parametrize(
@@ -56,12 +60,21 @@ def test_every_figure_is_compared_within_the_stored_interval(compared, change, d
     [
         (lambda ours: ours.update(experiment="other"), "the experiment is not the same"),
         (lambda ours: ours["data"].update(sha256="c"), "the data is not the same"),
-        (lambda ours: ours["trained"]["none"].update(settings_sha256="c"), "none was trained with other settings"),
+        (setting("arm", {"train": {"lr": 2e-3}}), r"none was trained with another train\.lr there"),
+        (setting("arm", {"train": {}}), r"another train\.lr"),
+        (setting("arm", {"train": {"lr": 1e-3, "clip": 2.0}}), r"another train\.clip"),
+        (setting("arm", {"train": {"lr": 1e-3, "gone": 1}}), r"another train\.gone"),
+        (setting("alignment", {"train": {"lr": 1e-3}}), r"another train\.lr of the alignment"),
     ],
 )
 def test_what_is_another_experiment_is_not_compared(compared, change, words):
     with pytest.raises(InputError, match=words):
         compared(change)
+
+
+@pytest.mark.parametrize("same", [{"train": {"lr": 1e-3, "clip": 1.0}}, {"train": {"lr": 1e-3}, "generate": {"blind": 0.0}}])
+def test_a_setting_of_a_newer_version_at_its_default_is_the_same(compared, same):
+    assert compared(setting("arm", same)) == []
 
 
 def test_a_file_that_is_no_experiment(tmp_path):

@@ -52,7 +52,7 @@ def test_the_page_holds_films_reference_and_reports(tiny_studies, tmp_path, monk
     assert "10 of 12 studies" in capsys.readouterr().out
 
 
-def test_the_page_of_results_gets_tables_and_plot(tmp_path, monkeypatch, capsys):
+def test_an_experiment_gets_a_page_and_its_table_on_that_of_results(tmp_path, monkeypatch, capsys):
     put = script("put_experiment")
     figure = {"value": 1.0, "low": 0.9, "high": 1.1, "by_seed": [1.0]}
     found = {
@@ -65,14 +65,17 @@ def test_the_page_of_results_gets_tables_and_plot(tmp_path, monkeypatch, capsys)
         "val": {"n": 2, "tests": [], "skipped": {}, "baselines": {}, "arms": {"none": {
             "figures": {"nats": {"loss": figure}, "full": {"bleu4": figure}}, "diagnostics": {"distinct": 0.5}}}},
     }  # fmt: skip
-    results, page = tmp_path / "experiment.json", tmp_path / "results.md"
+    results, docs = tmp_path / "experiment.json", tmp_path / "docs"
     results.write_text(json.dumps(found))
+    docs.mkdir()
+    page = docs / "results.md"
     page.write_text("# R\n<!-- experiment:claim -->\n<!-- end -->\n")
-    arguments = [str(results), str(page), "--store", str(tmp_path / "stored")]
-    monkeypatch.setattr(sys, "argv", ["put_experiment", *arguments])
+    monkeypatch.setattr(sys, "argv", ["put_experiment", str(results), str(docs)])
     put.main()
-    text = page.read_text()
-    assert "| `none` | 1.000 (0.900 to 1.100) | 50 % |" in text and "| `none` | 7 |  |  | 1.0 | 1.5 |  | 2.0 |" in text
+    assert "| `none` | 1.000 (0.900 to 1.100) | 50 % |" in page.read_text()
+    assert "](experiments/claim.md)" in page.read_text() and "trained parameters" not in page.read_text()
+    text = (docs / "experiments/claim.md").read_text()
+    assert "| `none` | 1.000 |" in text and "| `none` | 7 |  |  | 1.0 | 1.5 |  | 2.0 |" in text
     assert "| R2GenGPT, re-run | 7B LLaMA-2, frozen |" in text and "not known" in text
-    assert (tmp_path / "claim-validation.svg").is_file() and "](claim-validation.svg)" in text
-    assert json.loads((tmp_path / "stored" / "claim.json").read_text()) == found
+    assert (docs / "experiments/claim-validation.svg").is_file() and "](claim-validation.svg)" in text
+    assert json.loads((docs / "experiments/claim.json").read_text()) == found

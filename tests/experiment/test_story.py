@@ -62,7 +62,7 @@ def test_the_whole_story(run, trainings, planned, tmp_path, capsys):
     assert (
         trainings == []
         and tested["test"]["n"] == 2
-        and "### Test: 2 studies" in (tmp_path / "out/tables.md").read_text()
+        and "## Test: 2 studies" in (tmp_path / "out/tables.md").read_text()
     )
     written = tmp_path / "out" / "seed-0" / "static" / "test.jsonl"
     written.unlink()

@@ -5,7 +5,6 @@ All tables and plots are made from this file alone, and another one can be compa
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -97,7 +96,7 @@ def trained(planned: Planned, cells: Sequence[Cell]) -> dict[str, Any]:
         best = [best_validation(cell.run) for cell in own]
         result[arm.name] |= {
             "set": list(arm.set), "chosen": dict(planned.chosen).get(arm.name), "starts_from": own[0].start,
-            "settings_sha256": digest(planned, arm), "parameters": headers[0]["parameters"],
+            "settings": told(planned, arm), "parameters": headers[0]["parameters"],
             "cost": mean_cost([spent_in(cell.run / FILE) for cell in own]),
             "alignment_cost": mean_cost([spent_in(cell.aligned / FILE) for cell in own if cell.aligned]),
             "best_validation": {key: mean([b[key] for b in best]) for key in ("step", "loss", "image_worth")},
@@ -106,12 +105,12 @@ def trained(planned: Planned, cells: Sequence[Cell]) -> dict[str, Any]:
     return result
 
 
-def digest(planned: Planned, arm: Arm) -> str:
-    """SHA-256 of all settings of an arm, alignment included, the seed left out."""
+def told(planned: Planned, arm: Arm) -> dict[str, Any]:
+    """All settings of an arm, and those of the alignment it starts from (null without), the seed left out: what a
+    comparison with another experiment.json goes by."""
     seed = planned.experiment.seeds[0]
-    settings = [planned.settings(arm, seed), planned.alignment(arm, seed)]
-    text = json.dumps([s and s.model_dump(mode="json") for s in settings], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    both = {"arm": planned.settings(arm, seed), "alignment": planned.alignment(arm, seed)}
+    return {name: s and s.model_dump(mode="json", exclude={"train": {"seed"}}) for name, s in both.items()}
 
 
 def validations(run: Path) -> list[dict[str, Any]]:

@@ -24,26 +24,39 @@ PUBLISHED = "For R2Gen's test split, by the authors' own protocols; copied, not 
 SPLITS = {"val": "Validation", "test": "Test"}
 
 
+def summary(found: dict[str, Any]) -> str:
+    """One table of the split that counts most: whether arms see, what they name, how they write."""
+    split = "test" if "test" in found else "val"
+    scored, first = found[split], found["protocols"][0]
+    head = (
+        f"{SPLITS[split]}, {scored['n']} studies; n-gram scores by `{first}`; {seeds(found)} seeds an arm, 95 % intervals. "
+        f"{marks(found)}"
+    )
+    columns = [("nats", "image_worth", HEADS["image_worth"]), ("findings", "f1", HEADS["f1"])]
+    columns += [("clinical", name, HEADS[name]) for name in ("clinical_f1", "clinical_micro_f1_5")]
+    columns += [(first, name, HEADS[name]) for name in ("bleu4", "cider")]
+    return f"{head}\n\n{systems_table(found, scored, columns, with_interval=True, distinct=True)}\n"
+
+
 def written(found: dict[str, Any]) -> str:
     """All tables of an experiment."""
     parts = [heading(found)]
     for split, name in SPLITS.items():
         if split in found:
             scored = found[split]
-            parts += [f"### {name}: {scored['n']} studies", *of_split(found, scored)]
+            parts += [f"## {name}: {scored['n']} studies", *of_split(found, scored)]
     if found["data"]["kind"] == "iu-xray":
-        parts += ["### As published", PUBLISHED, published_table()]
-    parts += ["### What it took", cost_table(found), curves(found)]
+        parts += ["## As published", PUBLISHED, published_table()]
+    parts += ["## What it took", cost_table(found), curves(found)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def heading(found: dict[str, Any]) -> str:
     data, arms = found["data"], found["trained"]
-    seeds = max((len(arm.get("curves", ())) for arm in arms.values()), default=0)
     changes = f", with {', '.join(f'`{c}`' for c in found['changes'])}" if found["changes"] else ""
     lines = [
         f"**{found['what']}** Preset `{found['preset']}`{changes}; {data['kind']}: {data['train']} training, "
-        f"{data['val']} validation and {data['test']} test studies; seeds: {seeds} an arm. Values are means "
+        f"{data['val']} validation and {data['test']} test studies; seeds: {seeds(found)} an arm. Values are means "
         f"over seeds, with 95 % intervals by bootstrap over studies. {marks(found)} Research use only, not a medical "
         "device."
     ]
@@ -52,6 +65,10 @@ def heading(found: dict[str, Any]) -> str:
         lines.append(f"Not done: {len(missing)} cells ({'; '.join(missing[:6])}{more}).")
     lines.append("\n".join(f"- `{name}`: {arm['what']}{chosen(arm)}" for name, arm in arms.items()))
     return "\n\n".join(lines)
+
+
+def seeds(found: dict[str, Any]) -> int:
+    return max((len(arm.get("curves", ())) for arm in found["trained"].values()), default=0)
 
 
 def chosen(arm: dict[str, Any]) -> str:
