@@ -59,6 +59,20 @@ def test_a_file_of_ones_own(tmp_path):
     path.write_text("not toml at all")
     with pytest.raises(SettingsError, match="is not TOML"):
         load_settings(str(path))
+    path.write_bytes("[train]\n# Größe".encode("latin-1"))
+    with pytest.raises(SettingsError, match="is not TOML in UTF-8"):
+        load_settings(str(path))
+    path.write_text("train = 1")
+    with pytest.raises(
+        SettingsError, match=r"train is 1, but must be a table: \[train\] with settings below, as train\.seed"
+    ):
+        load_settings(str(path), ["train.seed=2"])
+
+
+def test_a_run_without_a_step_is_refused():
+    none = ["align_global.epochs=0", "align_local.epochs=0", "generate.epochs=0"]
+    with pytest.raises(SettingsError, match="nothing would be trained; set one above 0"):
+        refuse_clashes(load_settings("tiny", none))
 
 
 def test_every_setting_has_a_sentence():

@@ -61,12 +61,14 @@ def publish_starter(
     files[WEIGHTS_FILE] = rounded_weights(reporter.model)
     files[DATA_FILE] = json.dumps(public(data), indent=1).encode()
     files[FAMILIAR_FILE] = known_films(run, familiarity)
-    same = reporter.decode == runs.saved_settings(run).decode  # how sure other texts were says nothing of these
+    settings = runs.saved_settings(run)
+    same = reporter.decode == settings.decode  # how sure other texts were says nothing of these
     if same and (run / CALIBRATION_FILE).is_file():
         files[CALIBRATION_FILE] = (run / CALIBRATION_FILE).read_bytes()
     rounding = compared(reporter, files, validation, progress) if validation else None
     parts = reporter.model.parts()
-    files[CARD_FILE] = starter_card(reporter.model.config, parts, public(data), evidence, rounding).encode()
+    card = starter_card(reporter.model.config, parts, public(data), evidence, rounding, settings.data.deidentified)
+    files[CARD_FILE] = card.encode()
     files["LICENSE"] = LICENCE.encode()
     size = sum(map(len, files.values()))
     if size > LARGEST_BYTES:

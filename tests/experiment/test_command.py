@@ -21,7 +21,7 @@ def test_one_arm_compared_with_stored_figures(asked, tmp_path):
     one = ("--only", "none", "--seeds", "0")
     done = asked(*one)
     assert done.exit_code == 0, done.exception
-    found = tmp_path / "out" / "experiment.json"
+    found = tmp_path / "out" / "tiny.json"
     assert str(found) in done.stdout
     stored = tmp_path / "stored.json"
     content = json.loads(found.read_text())
@@ -45,7 +45,7 @@ def test_a_dry_run_writes_nothing(asked, tmp_path):
         (("--set", "train.lrr=1"), SettingsError, r"nearest is train\.lr"),
         (("--set", "decode.guidance=1"), SettingsError, r"arm none: decode\.guidance is 1, but generate\.blind is 0"),
         (("--only", "nobody"), SettingsError, "arms are none, static"),
-        (("--compare", "no-such.json"), InputError, r"no-such\.json is no experiment\.json"),
+        (("--compare", "no-such.json"), InputError, r"no-such\.json is not the figures of an experiment"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(asked, tmp_path, options, error, words):

@@ -111,6 +111,8 @@ def test_a_file_that_is_like_another(tmp_path):
         (("variant=none", "varian=none"), "the nearest is model.prompts.variant"),
         (('set = ["model.prompts.variant=none"]', 'set = ["data.sections=impression"]'), "reads other reports"),
         (("name = ", "name : "), "is not TOML"),
+        (('name = "tiny"', 'name = "tiny"\nchoose = "blue4"'), "choose = 'blue4' is no figure that arms have"),
+        (("variant=none", "variant=nobody"), "the arm none: model.prompts.variant is 'nobody'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_one_sentence(planned, tmp_path, change, words):

@@ -23,6 +23,8 @@ def test_tables_are_replaced_between_their_marks_alone():
     assert put(once, "claim", "| new |\n") == once
     with pytest.raises(InputError, match="the page needs <!-- experiment:other --> once"):
         put(page, "other", "")
+    with pytest.raises(InputError, match="once and <!-- end --> after it"):  # the end is the next one's
+        put("<!-- experiment:claim -->\n" + page.replace("experiment:claim", "experiment:other"), "claim", "")
 
 
 def test_one_study_of_every_tenth_by_score_the_first_by_id():
@@ -65,7 +67,7 @@ def test_an_experiment_gets_a_page_and_its_table_on_that_of_results(tmp_path, mo
         "val": {"n": 2, "tests": [], "skipped": {}, "baselines": {}, "arms": {"none": {
             "figures": {"nats": {"loss": figure}, "full": {"bleu4": figure}}, "diagnostics": {"distinct": 0.5}}}},
     }  # fmt: skip
-    results, docs = tmp_path / "experiment.json", tmp_path / "docs"
+    results, docs = tmp_path / "claim.json", tmp_path / "docs"
     results.write_text(json.dumps(found))
     docs.mkdir()
     page = docs / "results.md"
@@ -75,6 +77,7 @@ def test_an_experiment_gets_a_page_and_its_table_on_that_of_results(tmp_path, mo
     assert "| `none` | 1.000 (0.900 to 1.100) | 50 % |" in page.read_text()
     assert "](experiments/claim.md)" in page.read_text() and "trained parameters" not in page.read_text()
     text = (docs / "experiments/claim.md").read_text()
+    assert "\n    mrg experiment claim --data iu-xray:PATH --out OUT\n" in text and "](../results.md)" in text
     assert "| `none` | 1.000 |" in text and "| `none` | 7 |  |  | 1.0 | 1.5 |  | 2.0 |" in text
     assert "| R2GenGPT, re-run | 7B LLaMA-2, frozen |" in text and "not known" in text
     assert (docs / "experiments/claim-validation.svg").is_file() and "](claim-validation.svg)" in text

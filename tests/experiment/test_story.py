@@ -5,7 +5,7 @@ import json
 import pytest
 from rich.console import Console
 
-from mrg_llm.errors import DataError, InputError, SettingsError, StoppedError
+from mrg_llm.errors import DataError, InputError, ResourceError, SettingsError, StoppedError
 from mrg_llm.experiment import differing
 from mrg_llm.experiment.plan import Planned
 from mrg_llm.training import loop
@@ -49,7 +49,7 @@ def test_the_whole_story(run, trainings, planned, tmp_path, capsys):
     cost = found["trained"]["static"]["cost"]
     assert cost["wall_s"] > 0 and cost["process_s"] > 0 and cost["memory_bytes"] > 1e7
 
-    tables = (tmp_path / "out" / "tables.md").read_text()
+    tables = (tmp_path / "out" / "tiny.md").read_text()
     assert "| `prompt-wise` |" in tables and "not a medical device" in tables and "small, named (" in tables
     assert (tmp_path / "out" / "tiny-validation.svg").read_text().startswith("<?xml")
 
@@ -60,27 +60,25 @@ def test_the_whole_story(run, trainings, planned, tmp_path, capsys):
     assert "test" not in run(only=["none"], seeds=[0], test=True), "the test split was scored in part"
     tested = run(test=True)
     assert (
-        trainings == []
-        and tested["test"]["n"] == 2
-        and "## Test: 2 studies" in (tmp_path / "out/tables.md").read_text()
+        trainings == [] and tested["test"]["n"] == 2 and "## Test: 2 studies" in (tmp_path / "out/tiny.md").read_text()
     )
     written = tmp_path / "out" / "seed-0" / "static" / "test.jsonl"
     written.unlink()
     assert run(test=True)["test"] == tested["test"] and not written.exists(), "the test split was scored twice"
 
-    stored = tmp_path / "stored.json"
-    stored.write_text((tmp_path / "out" / "experiment.json").read_text())
-    assert differing(tmp_path / "out" / "experiment.json", stored, Console(quiet=True)) == []
+    assert differing(tested, found | {"test": tested["test"]}, "stored.json", Console(quiet=True)) == []
     run(dry_run=True)
 
 
 def test_arms_and_seeds_that_were_asked_for(run, trainings, tmp_path):
+    with pytest.raises(
+        InputError, match="scored once, when everything else is done; 8 cells are not, and were not asked"
+    ):
+        run(only=["other-prompts"], seeds=[1], test=True)
+    assert trainings == [] and not (tmp_path / "out").exists()
     found = run(only=["other-prompts"], seeds=[1])
     assert trainings == ["seed-1/aligned-prompt-wise", "seed-1/prompt-wise/run"]
     assert list(found["val"]["arms"]) == ["prompt-wise", "other-prompts"] and len(found["missing"]) == 8
-    with pytest.raises(InputError, match="scored once, when everything else is done; 8 cells are not"):
-        run(only=["other-prompts"], seeds=[1], test=True)
-    assert not (tmp_path / "out" / "test.json").exists()
 
 
 def test_stopped_and_taken_up(run, trainings, tmp_path, monkeypatch):
@@ -94,15 +92,63 @@ def test_stopped_and_taken_up(run, trainings, tmp_path, monkeypatch):
     assert len(trainings) == 1, "an alignment that had ended was trained again"
 
 
-def test_other_settings_or_data_in_the_same_folder_are_refused(run, planned, studies, tmp_path):
+@pytest.mark.parametrize("only", [["none", "static"], ["none"]])
+def test_other_settings_or_data_in_the_same_folder_are_refused(run, planned, studies, tmp_path, only):
+    """Also where all that was asked for is done: old figures would stand under new settings."""
     run(only=["none"], seeds=[0])
-    with pytest.raises(SettingsError, match="trained with other settings than the experiment has now"):
-        run(Planned(planned.experiment, ("train.lr=0.5",)), only=["none", "static"], seeds=[0])
+    before = (tmp_path / "out" / "tiny.json").read_bytes()
+    for change in ("train.lr=0.5", "decode.max_new_tokens=7"):
+        with pytest.raises(SettingsError, match="trained with other settings than the experiment has now"):
+            run(Planned(planned.experiment, (change,)), only=only, seeds=[0])
+    unaligned = changed_arm(planned, "none", aligned=False)
+    with pytest.raises(SettingsError, match="started from aligned-none, and would from nothing now"):
+        run(unaligned, only=only, seeds=[0])
     fewer = type(studies)(studies.source, studies.studies[1:])
     with pytest.raises(DataError, match="other studies"):
         from mrg_llm.experiment import Asked, run_experiment
 
-        run_experiment(planned, fewer, Asked(tmp_path / "out", ["static"], [0]), Console(quiet=True))
+        run_experiment(planned, fewer, Asked(tmp_path / "out", only, [0]), Console(quiet=True))
+    assert (tmp_path / "out" / "tiny.json").read_bytes() == before
+
+
+def changed_arm(planned: Planned, name: str, **change) -> Planned:
+    arms = tuple(arm.model_copy(update=change) if arm.name == name else arm for arm in planned.experiment.arm)
+    return Planned(planned.experiment.model_copy(update={"arm": arms}))
+
+
+def test_cells_of_fewer_studies_than_are_asked_for_now(run, trainings):
+    assert run(only=["none"], seeds=[0], limit=1)["val"]["n"] == 1
+    trainings.clear()
+    with pytest.raises(
+        InputError, match="seed 0, none was written for 1 validation studies, but 2 are asked for; give"
+    ):
+        run(only=["none", "static"], seeds=[0])
+    assert trainings == []
+    with pytest.raises(InputError, match="there is one validation study"):
+        run(only=["other-prompts"], seeds=[0], limit=1)
+
+
+def test_a_folder_that_cannot_be(run, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ResourceError, match="choose another --out"):
+        run(only=["none"], seeds=[0])
+
+
+@pytest.mark.parametrize(
+    ("arm", "change", "words"),
+    [
+        ("none", {"set": ("generate.epochs=0",)}, "arm none: generate.epochs is 0"),
+        (
+            "other-prompts",
+            {"of": "static"},
+            "other-prompts takes another film's prompts, but static does not customize",
+        ),
+    ],
+)
+def test_what_would_fail_after_hours_is_refused_before(run, planned, trainings, arm, change, words):
+    with pytest.raises(SettingsError, match=words):
+        run(changed_arm(planned, arm, **change))
+    assert trainings == []
 
 
 @pytest.mark.parametrize(

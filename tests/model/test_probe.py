@@ -65,13 +65,24 @@ def test_padding_is_not_looked_at():
     assert torch.allclose(probe(padded, longer), probe(features[:5], mask[:5]), atol=1e-5)
 
 
-def test_what_few_reports_say_is_not_fitted_and_films_of_one_fold_are_enough_to_go_on():
+def test_where_nothing_can_be_fitted_it_tells_nothing():
     rare = torch.zeros(S, 2)
     rare[:9] = 1
     probe, worth = fitted(rare)
     assert worth == 0 and not probe.maps_OFR.any()
-    *_, worth = fitted_probe(mean_and_spread(*films()).unsqueeze(0), planted(), torch.zeros(S, dtype=torch.long), 3)
-    assert np.isfinite(worth)
+    summaries = mean_and_spread(*films()).unsqueeze(0)
+    *_, maps, worth = fitted_probe(summaries, planted(), torch.zeros(S, dtype=torch.long), 3)
+    assert worth == 0 and not maps.any(), "films of one fold have no other to be told by"
+    mean, scale, maps, _ = fitted_probe(summaries[:, :1], planted()[:1], FOLD[:1], 3)
+    assert mean.isfinite().all() and (scale > 0).all() and not maps.any()
+
+
+def test_films_of_two_folds_are_told_by_each_other_and_new_ones_in_the_same_measure():
+    *found, worth = fitted_probe(mean_and_spread(*films()).unsqueeze(0), planted(), FOLD % 2, 2)
+    probe = Probe(C, 2)
+    probe.put(*found)
+    assert worth > 0.2 and probe(*films(), FOLD % 2).std(0).max() == pytest.approx(probes.SPREAD, rel=1e-3)
+    assert probe(*films(seed=1)).std(0).max() < 3 * probes.SPREAD
 
 
 @pytest.mark.parametrize("variant", ["prompt-wise", "promptbook-wise"])

@@ -40,6 +40,13 @@ def test_a_run_fits_it_once_and_keeps_it(probing, tiny_studies, tmp_path, monkey
     assert torch.equal(probe_of(again), first)
 
 
+def test_a_run_that_starts_from_one_without_a_probe_fits_its_own(probing, tiny_studies, tmp_path):
+    settings = Settings.model_validate(probing)
+    probing["model"]["prompts"]["condition"] = "attention"
+    run = loop.train(Settings.model_validate(probing), tiny_studies, tmp_path / "attention")
+    assert probe_of(loop.train(settings, tiny_studies, tmp_path / "run", start_from=run)).any()
+
+
 def test_only_training_films_have_folds_and_those_of_a_patient_have_the_same(probing, tiny_studies):
     settings = Settings.model_validate(probing)
     torch.manual_seed(0)

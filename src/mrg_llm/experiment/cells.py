@@ -108,11 +108,24 @@ def train_cell(cell: Cell, planned: Planned, studies: StudySet, sharing: Sharing
     train_once(cell.run, planned.generation(cell.arm, cell.seed), studies, cell.aligned, sharing, console)
 
 
-def train_once(
-    run: Path, settings: Settings, studies: StudySet, start_from: Path | None, sharing: Sharing, console: Console
-) -> None:
-    """Train, or finish what was stopped. Raises SettingsError for a run of other settings, StoppedError by hand."""
-    from mrg_llm.training.loop import train
+def refuse_changed(cell: Cell, planned: Planned, studies: StudySet) -> None:
+    """A cell's models stand for the settings and data they were trained with. Raises SettingsError, DataError."""
+    if cell.arm.of:
+        return
+    refuse_other(cell.run, planned.generation(cell.arm, cell.seed), studies)
+    if cell.aligned:
+        refuse_other(cell.aligned, planned.alignments(cell.seed)[cell.start or ""], studies)
+    header = next(iter(entries(cell.run / FILE)), {})
+    start = cell.aligned.name if cell.aligned else None
+    if header.get("start_from", start) != start:
+        raise SettingsError(
+            f"{cell.run} started from {header['start_from'] or 'nothing'}, and would from {start or 'nothing'} now; "
+            "choose another --out, or delete it"
+        )
+
+
+def refuse_other(run: Path, settings: Settings, studies: StudySet) -> None:
+    """What was trained, or begun, with other settings or data. Nothing for a folder that is not there."""
     from mrg_llm.training.publish import refuse_other_data, refuse_other_run
 
     refuse_other_data(run, studies)
@@ -122,6 +135,15 @@ def train_once(
         raise SettingsError(
             f"{run} was trained with other settings than the experiment has now; choose another --out, or delete it"
         ) from error
+
+
+def train_once(
+    run: Path, settings: Settings, studies: StudySet, start_from: Path | None, sharing: Sharing, console: Console
+) -> None:
+    """Train, or finish what was stopped. Raises SettingsError for a run of other settings, StoppedError by hand."""
+    from mrg_llm.training.loop import train
+
+    refuse_other(run, settings, studies)
     if not ended(run):
         gc.collect()  # what the run before held is not this one's memory
         try:

@@ -1,4 +1,4 @@
-"""Is it reproduced? The figures of two experiment.json, one by one.
+"""Is it reproduced? The figures of two NAME.json, one by one.
 
 Tolerance: a figure agrees that lies in the stored 95 % interval, widened by SLACK at both ends (another machine adds
 numbers in another order, and greedy search then writes other words now and then). Trained parameters and numbers of
@@ -41,19 +41,32 @@ class Compared:
         return f"{self.what} {now}; stored: {self.stored:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
-def compare_files(found: Path, stored: Path) -> list[Compared]:
-    """All stored figures beside ours. Raises InputError where the two are not of one experiment."""
-    ours, theirs = read_results(found), read_results(stored)
-    for key, what in (("experiment", "the experiment"), ("data", "the data")):
-        if ours[key] != theirs[key]:
-            raise InputError(
-                f"{stored} cannot be compared: {what} is not the same ({theirs[key]} there, {ours[key]} here)"
-            )
+def compared(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> list[Compared]:
+    """All stored figures beside ours. where: what the stored ones are called. Raises InputError where the two are not
+    of one experiment."""
+    refuse_other_experiment(ours["experiment"], ours["data"], theirs, where)
     for name, arm in theirs["trained"].items():
         own = ours["trained"].get(name)
         if own and "settings" in arm and (key := other_setting(own["settings"], arm["settings"])):
-            raise InputError(f"{stored} cannot be compared: the arm {name} was trained with another {key} there")
+            raise InputError(f"{where} cannot be compared: the arm {name} was trained with another {key} there")
     return [*of_training(ours, theirs), *of_splits(ours, theirs)]
+
+
+def refuse_other_experiment(name: str, data: dict[str, Any], theirs: dict[str, Any], where: str) -> None:
+    """What is known before anything is trained: figures of another experiment, or of models that learned from, or were
+    chosen on, other studies. Raises InputError."""
+    if name != theirs["experiment"]:
+        raise InputError(f"{where} cannot be compared: it is of the experiment {theirs['experiment']}, not {name}")
+    for split, what in (("train", "training"), ("val", "validation")):
+        if not same_studies(split, data, theirs["data"]):
+            raise InputError(
+                f"{where} cannot be compared: its {theirs['data'][split]} {what} studies are others than the "
+                f"{data[split]} here, or their reports are"
+            )
+
+
+def same_studies(split: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    return ours["reports_sha256"][split] == theirs.get("reports_sha256", {}).get(split)
 
 
 def other_setting(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
@@ -77,32 +90,38 @@ def flat(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{before}{key}", value
 
 
-def differing(found: Path, stored: Path, console: Console) -> list[Compared]:
-    """The figures that do not agree, each said on the console."""
-    compared = compare_files(found, stored)
-    differ = [figure for figure in compared if not figure.agrees]
+def differing(ours: dict[str, Any], theirs: dict[str, Any], where: str, console: Console) -> list[Compared]:
+    """The figures that do not agree, each said on the console. Arguments and errors as of `compared`."""
+    both = compared(ours, theirs, where)
+    differ = [figure for figure in both if not figure.agrees]
     for figure in differ:
         console.print(f"[yellow]![/] {figure}", highlight=False)
-    console.print(f"{len(differ)} of {len(compared)} figures differ from {stored} ({TOLERANCE})", highlight=False)
+    if "test" in theirs and not same_studies("test", ours["data"], theirs["data"]):
+        console.print(
+            f"[yellow]![/] test figures are not compared: those of {where} are of {theirs['data']['test']} others",
+            highlight=False,
+        )
+    console.print(f"{len(differ)} of {len(both)} figures differ from {where} ({TOLERANCE})", highlight=False)
     return differ
 
 
 def of_training(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Compared]:
     for name, arm in theirs["trained"].items():
-        if "parameters" in arm:
-            own = ours["trained"].get(name, {}).get("parameters")
-            yield exact(f"{name}: trained parameters", sum(arm["parameters"].values()), own and sum(own.values()))
+        own = ours["trained"].get(name, {}).get("parameters", {})
+        for part, count in arm.get("parameters", {}).items():
+            yield exact(f"{name}: trained parameters, {part}", count, own.get(part))
 
 
 def of_splits(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Compared]:
     for split in ("val", "test"):
-        if split not in theirs:
+        if split not in theirs or not same_studies(split, ours["data"], theirs["data"]):
             continue
-        here = ours.get(split, {"arms": {}, "n": None})
+        here = ours.get(split, {"arms": {}, "baselines": {}, "n": None})
         yield exact(f"{split}: studies", theirs[split]["n"], here["n"])
-        for name, arm in theirs[split]["arms"].items():
-            figures = here["arms"].get(name, {}).get("figures", {})
-            for group, metrics in arm["figures"].items():
+        others = here["arms"] | here["baselines"]
+        for name, system in (theirs[split]["arms"] | theirs[split]["baselines"]).items():
+            figures = others.get(name, {}).get("figures", {})
+            for group, metrics in system["figures"].items():
                 for metric, value in metrics.items():
                     own = figures.get(group, {}).get(metric, {}).get("value")
                     yield Compared(
@@ -122,6 +141,6 @@ def read_results(path: Path) -> dict[str, Any]:
             raise ValueError
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path} is no experiment.json that can be read; give one that 'mrg experiment' wrote"
+            f"{path} is not the figures of an experiment; give a NAME.json that 'mrg experiment' wrote"
         ) from error
     return found

@@ -7,7 +7,6 @@ the same, or from another arm's, where `aligned` names it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -20,8 +19,10 @@ from mrg_llm.errors import SettingsError
 from mrg_llm.model.configuration import Table
 from mrg_llm.model.prompts import CUSTOMIZED
 from mrg_llm.scoring import protocol
-from mrg_llm.settings import DataSettings, Settings, load_settings, only
+from mrg_llm.scoring.scoreboard import LABELS
+from mrg_llm.settings import DataSettings, Settings, load_settings, only, read_bytes, toml
 
+RANKING = ("loss", "image_worth", "prompt_worth", *LABELS)
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
 
@@ -156,7 +157,12 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
         refuse_unknown(experiment, name)
     planned = Planned(experiment, tuple(changes))
     for arm in planned.trained:
-        own = planned.settings(arm, experiment.seeds[0]).data
+        try:
+            own = planned.settings(arm, experiment.seeds[0]).data
+        except SettingsError as error:
+            raise SettingsError(
+                f"{name}: the arm {arm.name}: {error}; or leave it out: keep = [the others] in a file like {name}"
+            ) from error
         if (own.sections, own.deidentified) != (planned.reading.sections, planned.reading.deidentified):
             raise SettingsError(
                 f"{name}: the arm {arm.name} reads other reports than the first; arms share their studies"
@@ -167,15 +173,12 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
 def read(name: str, likenesses: tuple[str, ...] = ()) -> dict[str, Any]:
     """The content of the file. One that is `like` another is that one but for what it says itself."""
     if name in experiment_names():
-        text = (folder() / f"{name}.toml").read_text()
+        text = (folder() / f"{name}.toml").read_bytes()
     elif Path(name).is_file():
-        text = Path(name).read_text()
+        text = read_bytes(Path(name))
     else:
         raise SettingsError(f"no experiment and no file is called {name}; experiments: {', '.join(experiment_names())}")
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{name} is not TOML: {error}") from error
+    values = toml(text, name)
     like = values.pop("like", None)
     if like is None:
         return values
@@ -204,3 +207,7 @@ def refuse_unknown(experiment: Experiment, where: str) -> None:
             raise SettingsError(f"{where} names the arm {name}, but trains none of that name ({', '.join(trained)})")
     for name in experiment.protocols:
         protocol(name)
+    if experiment.choose not in RANKING:
+        raise SettingsError(
+            f"{where}: choose = {experiment.choose!r} is no figure that arms have; there are {', '.join(RANKING)}"
+        )

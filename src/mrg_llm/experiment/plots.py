@@ -1,4 +1,4 @@
-"""experiment.json -> NAME-validation.svg: validation loss, and what the right film is worth, against steps; a thick
+"""NAME.json -> NAME-validation.svg: validation loss, and what the right film is worth, against steps; a thick
 line an arm (the mean of its seeds), a thin one a seed."""
 
 from __future__ import annotations

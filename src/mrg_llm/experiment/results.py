@@ -1,10 +1,11 @@
-"""Finished cells -> experiment.json: the figures of every arm, tests between them, what they cost, how training went.
+"""Finished cells -> NAME.json: the figures of every arm, tests between them, what they cost, how training went.
 
 All tables and plots are made from this file alone, and another one can be compared with it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from mrg_llm.experiment.cells import Cell
 from mrg_llm.experiment.figures import Groups, Judge, differences, figures
 from mrg_llm.experiment.plan import Arm, Planned
 from mrg_llm.scoring.scorer import baselines_of
-from mrg_llm.studies.study import Study
+from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import FILE, entries
 from mrg_llm.training.spent import Spent, spent_in
@@ -81,6 +82,15 @@ def beside(judge: Judge, nearest, say: Say) -> tuple[dict[str, Any], dict[str, s
     }, missing | skipped
 
 
+def identity(studies: StudySet) -> dict[str, Any]:
+    """Which data they are: kind, numbers of studies, and a hash of each split's ids and reports. Films are left out of
+    it: the same studies come as PNG and as JPEG, in several sizes."""
+    splits = {split: sorted((s.id, s.report) for s in studies.split(split)) for split in ("train", "val", "test")}
+    sizes = {split: len(own) for split, own in splits.items()}
+    hashes = {split: hashlib.sha256(json.dumps(own).encode()).hexdigest() for split, own in splits.items()}
+    return {"kind": studies.source.partition(":")[0], **sizes, "reports_sha256": hashes}
+
+
 def trained(planned: Planned, cells: Sequence[Cell]) -> dict[str, Any]:
     """What training each arm was: settings, parameters, cost and course; means over seeds."""
     result: dict[str, Any] = {}
@@ -107,7 +117,7 @@ def trained(planned: Planned, cells: Sequence[Cell]) -> dict[str, Any]:
 
 def told(planned: Planned, arm: Arm) -> dict[str, Any]:
     """All settings of an arm, and those of the alignment it starts from (null without), the seed left out: what a
-    comparison with another experiment.json goes by."""
+    comparison with another one goes by."""
     seed = planned.experiment.seeds[0]
     both = {"arm": planned.settings(arm, seed), "alignment": planned.alignment(arm, seed)}
     return {name: s and s.model_dump(mode="json", exclude={"train": {"seed"}}) for name, s in both.items()}

@@ -3,19 +3,25 @@ cells that are done are written. The test split is written and scored when every
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from mrg_llm.errors import InputError, SettingsError
+from mrg_llm.errors import InputError, ResourceError
 from mrg_llm.experiment import results
-from mrg_llm.experiment.cells import Cell, cells_of, train_cell, write_cell
+from mrg_llm.experiment.asked import (
+    Asked,
+    all_cells,
+    refuse_impossible,
+    refuse_other_figures,
+    refuse_unknown,
+    wanted,
+)
+from mrg_llm.experiment.cells import Cell, train_cell, write_cell
 from mrg_llm.experiment.figures import Judge
 from mrg_llm.experiment.outlook import print_plan, timed
 from mrg_llm.experiment.plan import Planned
@@ -23,41 +29,22 @@ from mrg_llm.experiment.plots import write_plots
 from mrg_llm.experiment.ranking import choose, decidable, with_chosen
 from mrg_llm.experiment.tables import written
 from mrg_llm.files import locked
-from mrg_llm.model.configuration import packages
 from mrg_llm.scoring import Training
 from mrg_llm.scoring.protocol import protocol
 from mrg_llm.scoring.scorer import started_meteor
-from mrg_llm.scoring.statistics import DRAWS
-from mrg_llm.settings import refuse_clashes
 from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 from mrg_llm.training.journal import versions
 
-RESULTS, TABLES, TESTED = "experiment.json", "tables.md", "test.json"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """only, seeds: these arms and seeds; all of the file's where empty. limit: the first N validation studies
-    are written; 0: all. test: score the test split, whole and once. dry_run: say what there is to do, and stop."""
-
-    out: Path
-    only: Sequence[str] = ()
-    seeds: Sequence[int] = ()
-    limit: int = 0
-    test: bool = False
-    dry_run: bool = False
-    meteor: bool = True
-    draws: int = DRAWS
-
 
 def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> Path | None:
-    """Do what is not done yet; returns experiment.json, None for a dry run.
+    """Do what is not done yet; returns NAME.json, None for a dry run.
 
     Raises InputError for what the user can mend, StoppedError after Ctrl-C: the same command goes on.
     """
     planned = with_chosen(planned, asked.out)
-    refuse_missing(planned, asked)
+    refuse_unknown(planned, asked)
+    refuse_impossible(planned, asked)
     if asked.dry_run:
         print_plan(planned, wanted(planned, asked), asked.out, console)
         return None
@@ -69,7 +56,8 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
     from mrg_llm.training.preparation import Sharing
 
     val, sharing = with_report(studies, "val", asked.limit), Sharing()
-    asked.out.mkdir(parents=True, exist_ok=True)
+    made(asked.out)
+    refuse_other_figures(planned, studies, asked, val)
 
     def train_and_write(cell: Cell) -> None:
         train_cell(cell, planned, studies, sharing, console)
@@ -87,6 +75,14 @@ def walk(planned: Planned, studies: StudySet, asked: Asked, console: Console) ->
         test_once(planned, studies, asked, console)
     with locked(asked.out):
         return conclude(planned, studies, asked, val, console)
+
+
+def made(out: Path) -> None:
+    """The folder. Raises ResourceError where it cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{out} cannot be a folder ({error.strerror}); choose another --out") from error
 
 
 def work(planned: Planned, asked: Asked, split: str, do: Callable[[Cell], None], console: Console) -> None:
@@ -109,42 +105,6 @@ def done_now(cell: Cell, split: str, do: Callable[[Cell], None], left: int, aske
         return True
 
 
-def wanted(planned: Planned, asked: Asked) -> list[Cell]:
-    """The cells that were asked for, and those that a control is of."""
-    names = {*asked.only, *(arm.of for arm in planned.experiment.arm if arm.name in asked.only and arm.of)}
-    arms = [arm for arm in planned.experiment.arm if not asked.only or arm.name in names]
-    return cells_of(planned, asked.out, asked.seeds or planned.experiment.seeds, arms)
-
-
-def all_cells(planned: Planned, out: Path) -> list[Cell]:
-    return cells_of(planned, out, planned.experiment.seeds, planned.experiment.arm)
-
-
-def refuse_missing(planned: Planned, asked: Asked) -> None:
-    """Before hours are spent: arms and seeds that are not there, settings that rule each other out, and a package that
-    an arm will need."""
-    names = [arm.name for arm in planned.experiment.arm]
-    for name in asked.only:
-        if name not in names:
-            raise SettingsError(f"--only {name}: the experiment's arms are {', '.join(names)}")
-    for seed in asked.seeds:
-        if seed not in planned.experiment.seeds:
-            known = ", ".join(map(str, planned.experiment.seeds))
-            raise SettingsError(f"--seeds {seed}: the experiment's seeds are {known}")
-    for arm in dict.fromkeys(cell.arm for cell in wanted(planned, asked) if not cell.arm.of and not cell.arm.best):
-        settings = planned.settings(arm, planned.experiment.seeds[0])
-        try:
-            refuse_clashes(settings)
-        except SettingsError as error:
-            raise SettingsError(f"the arm {arm.name}: {error}; --only names the other arms") from error
-        for package, extra in packages(settings.model):
-            if importlib.util.find_spec(package) is None:
-                raise SettingsError(
-                    f"the arm {arm.name} needs {package}, which is not installed; pip install 'mrg-llm[{extra}]', "
-                    "or name the other arms with --only"
-                )
-
-
 def with_report(studies: StudySet, split: str, limit: int) -> list[Study]:
     """The split's studies that can be scored. Raises InputError where there is none."""
     found = [study for study in studies.split(split) if (study.report or "").strip()]
@@ -154,7 +114,7 @@ def with_report(studies: StudySet, split: str, limit: int) -> list[Study]:
 
 
 def conclude(planned: Planned, studies: StudySet, asked: Asked, val: Sequence[Study], console: Console) -> Path:
-    """experiment.json, tables and plots of all cells that are done, whoever did them."""
+    """NAME.json, NAME.md and the plot of all cells that are done, whoever did them."""
     everything = all_cells(planned, asked.out)
     cells = [cell for cell in everything if cell.done("val")]
     if not cells:
@@ -164,32 +124,33 @@ def conclude(planned: Planned, studies: StudySet, asked: Asked, val: Sequence[St
         "preset": planned.experiment.preset, "changes": list(planned.changes),
         "references": list(planned.experiment.references), "protocols": list(planned.experiment.protocols),
         "missing": [cell.name for cell in everything if not cell.done("val")],
-        "data": {"kind": studies.source.partition(":")[0], "sha256": studies.fingerprint,
-                 **{split: len(studies.split(split)) for split in ("train", "val", "test")}},
+        "data": results.identity(studies),
         "versions": versions(), "trained": results.trained(planned, cells),
         "val": split_scored(planned, studies, asked, cells, "val", val, console),
     }  # fmt: skip
-    if (asked.out / TESTED).is_file():
-        found["test"] = json.loads((asked.out / TESTED).read_text())
-    path = asked.out / RESULTS
+    if tested(planned, asked).is_file():
+        found["test"] = json.loads(tested(planned, asked).read_text())
+    path = asked.out / f"{planned.experiment.name}.json"
     results.write_json(path, found)
     found = json.loads(path.read_text())
     write_plots(found, asked.out)
-    write_file(asked.out / TABLES, written(found).encode())
+    write_file(path.with_suffix(".md"), written(found).encode())
     return path
 
 
 def test_once(planned: Planned, studies: StudySet, asked: Asked, console: Console) -> None:
     """Write and score the test split, when nothing is left to decide. A second time nothing happens."""
-    path = asked.out / TESTED
+    path = tested(planned, asked)
     if path.is_file():
         console.print(f"the test split was scored before; its figures are in {path}, and stay", highlight=False)
         return
     cells = all_cells(planned, asked.out)
-    if missing := [cell.name for cell in cells if not cell.done("val")]:
-        raise InputError(
-            f"the test split is scored once, when everything else is done; {len(missing)} cells are not ({missing[0]})"
+    if missing := [cell.name for cell in cells if not cell.done("val")]:  # another process is at them, or they wait
+        console.print(
+            f"the test split is scored once, when everything else is done; {len(missing)} cells are not ({missing[0]})",
+            highlight=False,
         )
+        return
     test = with_report(studies, "test", 0)
     work(planned, asked, "test", lambda cell: write_cell(cell, "test", test, console), console)
     with locked(asked.out):
@@ -200,6 +161,11 @@ def test_once(planned: Planned, studies: StudySet, asked: Asked, console: Consol
             )
         elif not path.is_file():
             results.write_json(path, split_scored(planned, studies, asked, cells, "test", test, console))
+
+
+def tested(planned: Planned, asked: Asked) -> Path:
+    """The test figures of this experiment: others can share its folder and cells."""
+    return asked.out / f"{planned.experiment.name}-test.json"
 
 
 def split_scored(

@@ -1,4 +1,5 @@
-"""experiment.json -> Markdown: what was asked, whether arms see, what they write, tests, cost, what others published.
+"""NAME.json of an experiment -> Markdown: what was asked, whether arms see, what they write, tests, cost, what others
+published.
 
 A value stands with its 95 % interval where there is room. Marks: it differs from a reference (approximate
 randomisation over studies, Holm over the figures of its group, p < 0.05).
@@ -20,22 +21,35 @@ SEES = {
 }  # fmt: skip
 HEADS = SEES["nats"] | LABELS | {"f1": "findings F1"}
 TESTED = ("image_worth", "clinical_micro_f1", "clinical_f1", "bleu4", "cider", "f1")
-PUBLISHED = "For R2Gen's test split, by the authors' own protocols; copied, not measured here."
-SPLITS = {"val": "Validation", "test": "Test"}
+PUBLISHED = (
+    "For the 590 studies of R2Gen's test split, by the authors' own protocols; copied, not measured here. Where ours "
+    "are fewer, the two cannot be held against each other directly."
+)
+SPLITS = {"test": "Test", "val": "Validation"}  # the one that counts most first
 
 
 def summary(found: dict[str, Any]) -> str:
     """One table of the split that counts most: whether arms see, what they name, how they write."""
-    split = "test" if "test" in found else "val"
+    split = next(name for name in SPLITS if name in found)
     scored, first = found[split], found["protocols"][0]
     head = (
-        f"{SPLITS[split]}, {scored['n']} studies; n-gram scores by `{first}`; {seeds(found)} seeds an arm, 95 % intervals. "
-        f"{marks(found)}"
+        f"{SPLITS[split]}, {scored['n']} studies; n-gram scores by `{first}`; {seeds(found)} seeds an arm, 95 % "
+        f"intervals. {marks(found)}"
     )
     columns = [("nats", "image_worth", HEADS["image_worth"]), ("findings", "f1", HEADS["f1"])]
-    columns += [("clinical", name, HEADS[name]) for name in ("clinical_f1", "clinical_micro_f1_5")]
+    columns += [("clinical", name, HEADS[name]) for name in ("clinical_f1", "clinical_micro_f1_5", "clinical_micro_f1")]
     columns += [(first, name, HEADS[name]) for name in ("bleu4", "cider")]
     return f"{head}\n\n{systems_table(found, scored, columns, with_interval=True, distinct=True)}\n"
+
+
+def command(found: dict[str, Any]) -> str:
+    """What gives these figures, every cell of the file done."""
+    data, val = found["data"], found["val"]
+    options = [f"--set {change}" for change in found["changes"]]
+    options += [f"--limit {val['n']}"] if val["n"] < data["val"] else []
+    options += ["--no-meteor"] if "meteor" in val["skipped"] else []
+    options += ["--test"] if "test" in found else []
+    return " ".join([f"mrg experiment {found['experiment']} --data {data['kind']}:PATH --out OUT", *options])
 
 
 def written(found: dict[str, Any]) -> str:

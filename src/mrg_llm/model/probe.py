@@ -64,10 +64,10 @@ def fitted_probe(
     folds_S = folds_S.cpu()
     kept = targets_ST.sum(0) >= FEWEST
     mean_F = summaries_VSF.flatten(0, 1).mean(0)
-    scale_F = summaries_VSF.flatten(0, 1).std(0).clamp_min(1e-6)
+    scale_F = summaries_VSF.flatten(0, 1).std(0).nan_to_num(0.0).clamp_min(1e-6)  # of a single film there is none
     spread_VSF = (summaries_VSF - mean_F) / scale_F
     maps = torch.zeros(FOLDS, len(mean_F), directions)
-    if not kept.any():
+    if not kept.any() or len(folds_S.unique()) < 2:  # films of one fold have no other to be told by
         return mean_F, scale_F, maps, 0.0
     said_ST = targets_ST[:, kept]
     usual_T = said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()

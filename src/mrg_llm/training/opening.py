@@ -83,7 +83,7 @@ def open_run(
     if start_from is None and prepared.train_bank:
         bank = prepared.train_bank
         model.alignment.standardise_texts(torch.cat([bank.report_features, bank.sentence_features]))
-    told = fit_probe(model, model.probe, prepared.train) if model.probe and start_from is None and not saved else None
+    told = fit_probe(model, model.probe, prepared.train) if unfitted(model) and not saved else None
     position, optimizer_state = Position(planned(settings)[0], 0, 0), None
     if saved:
         position, trained, optimizer_state = saved
@@ -94,7 +94,8 @@ def open_run(
     header = {
         "settings": json.loads(settings.model_dump_json()), "versions": versions(), "data": studies.source,
         "data_sha256": studies.fingerprint, "seed": settings.train.seed, "bf16": bf16, "parameters": model.parts(),
-        "step": position.step, "unreadable": prepared.unread, "probe_nats_a_report": told,
+        "step": position.step, "start_from": start_from and start_from.name, "unreadable": prepared.unread,
+        "probe_nats_a_report": told,
     }  # fmt: skip
     journal = Journal(out / FILE, header, position.step if resume and saved else None, not main)
     accelerator.init_trackers("tensorboard")
@@ -102,6 +103,11 @@ def open_run(
     stop = threading.Event()
     meter = Meter(accelerator.device.type)
     return Run(settings, out, model, prepared, accelerator, journal, bar, position, stop, meter), optimizer_state
+
+
+def unfitted(model: MRGModel) -> bool:
+    """Whether it has a probe that tells nothing yet: of a new model, or of one that started from a run with none."""
+    return model.probe is not None and not bool(model.probe.maps_OFR.any())
 
 
 def seed_everything(seed: int, step: int, process: int = 0) -> None:
