@@ -110,7 +110,9 @@ def test_it_names_no_place_and_no_study(starter, tiny_studies, tmp_path):
 
 def test_the_card_says_what_was_measured_and_what_was_not(run, starter, familiarity, tmp_path):
     card = (starter / "README.md").read_text()
-    assert "Say what a mark hides (XXXX, for names and dates): marks were learned" in card, "of data.deidentified = keep"
+    assert "Say what a mark hides (XXXX, for names and dates): marks were learned" in card, (
+        "of data.deidentified = keep"
+    )
     assert "| BLEU-4 | 0.123 (0.100 to 0.150) | 0.200 |" in card
     assert "| noise | 9 | 100.0 % (90.0 to 100.0) | 0.987 (0.900 to 1.000) |" in card
     assert "CC BY-NC 4.0" in card and "not a medical device" in card and "were not compared" in card

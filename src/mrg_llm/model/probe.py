@@ -62,13 +62,13 @@ def fitted_probe(
     """
     summaries_VSF, targets_ST = summaries_VSF.float().cpu(), targets_ST.float().cpu()
     folds_S = folds_S.cpu()
-    kept = targets_ST.sum(0) >= FEWEST
-    mean_F = summaries_VSF.flatten(0, 1).mean(0)
-    scale_F = summaries_VSF.flatten(0, 1).std(0).nan_to_num(0.0).clamp_min(1e-6)  # of a single film there is none
-    spread_VSF = (summaries_VSF - mean_F) / scale_F
-    maps = torch.zeros(FOLDS, len(mean_F), directions)
+    kept, width = targets_ST.sum(0) >= FEWEST, summaries_VSF.shape[-1]
+    maps = torch.zeros(FOLDS, width, directions)
     if not kept.any() or len(folds_S.unique()) < 2:  # films of one fold have no other to be told by
-        return mean_F, scale_F, maps, 0.0
+        return torch.zeros(width), torch.ones(width), maps, 0.0
+    mean_F = summaries_VSF.flatten(0, 1).mean(0)
+    scale_F = summaries_VSF.flatten(0, 1).std(0).clamp_min(1e-6)
+    spread_VSF = (summaries_VSF - mean_F) / scale_F
     said_ST = targets_ST[:, kept]
     usual_T = said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()
     seen_SF = spread_VSF.mean(0)
