@@ -3,6 +3,7 @@ what was foretold beside what came."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,5 +52,5 @@ def curve(axis, part: Mapping[str, Any]) -> None:
     axis.plot(counts, [system["median"] for system in part["systems"].values()], "o-", color="tab:blue")
     for count, system in zip(counts, part["systems"].values(), strict=True):
         axis.plot([count] * len(system["rounds"]), system["rounds"], "k.", markersize=3)
-    axis.set(xlabel=part["x"], ylabel=part["unit"])
+    axis.set(xlabel=part["x"], ylabel=textwrap.fill(part["unit"], 26))
     axis.set_ylim(bottom=0)
