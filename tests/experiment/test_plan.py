@@ -124,13 +124,17 @@ def test_what_cannot_be_meant_is_one_sentence(planned, tmp_path, change, words):
     assert error.value.exit_code == 2 and "\n" not in str(error.value)
 
 
-def test_the_main_arms_are_cells_of_the_whole_claim():
-    whole, part = load_experiment("claim"), load_experiment("claim-main")
+@pytest.mark.parametrize(
+    ("whole", "part"), [("claim", "claim-main"), ("claim", "claim-probe"), ("phantoms", "phantoms-main")]
+)
+def test_parts_of_an_experiment_are_cells_of_the_whole(whole, part):
+    whole, part = load_experiment(whole), load_experiment(part)
     assert {arm.name for arm in part.experiment.arm} < {arm.name for arm in whole.experiment.arm}
     for arm in part.trained:
         assert part.generation(arm, 0) == whole.generation(arm, 0)
+        assert part.start_of(arm, 0) == whole.start_of(arm, 0), "its alignment would be trained again"
 
 
 def test_an_experiment_that_is_not_there_lists_those_that_are():
-    with pytest.raises(SettingsError, match="experiments: claim, claim-main, claim-probe, phantoms"):
+    with pytest.raises(SettingsError, match="experiments: claim, claim-main, claim-probe, phantoms, phantoms-main"):
         load_experiment("no-such")

@@ -13,7 +13,9 @@ from mrg_llm.cli.options import Changes, DataSpec, Out, SplitBy, listed, noted
 def experiment(
     name: Annotated[
         str,
-        typer.Argument(help="an experiment's name (claim, claim-main, claim-probe, phantoms) or a TOML file of yours"),
+        typer.Argument(
+            help="an experiment's name (claim, phantoms, or a part: claim-main, claim-probe, phantoms-main) or a TOML file of yours"
+        ),
     ],
     data: DataSpec,
     out: Out = Path("experiment"),

@@ -101,9 +101,11 @@ def train_stage(run: Run, name: str, saved: dict | None) -> None:
 def get_familiar(run: Run) -> None:
     """Keep what the training films look like, so that the model abstains from other pictures."""
     most = min(run.settings.data.familiar_films, sum(len(study.views) for study in run.train.studies))
+    if not most:
+        return
     try:
         with counting_bar("looking at films", most, run.bar.progress.console) as advance:
-            found = familiar_films(run.train.studies, most, run.settings.train.seed, advance) if most else None
+            found = familiar_films(run.train.studies, most, run.settings.train.seed, advance)
     except ModelSourceError as error:  # the default encoder is not installed: the model writes for any picture
         run.journal.write(event="no familiarity", why=str(error))
         return
