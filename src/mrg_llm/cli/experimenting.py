@@ -14,7 +14,7 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            help="an experiment's name (claim, phantoms, or a part: claim-main, claim-probe, phantoms-main) or a TOML file of yours"
+            help="claim, phantoms, a part of them (claim-main, claim-probe, phantoms-main), or a TOML file of yours"
         ),
     ],
     data: DataSpec,
