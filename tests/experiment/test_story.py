@@ -182,9 +182,10 @@ def test_a_dry_run_says_what_there_is_to_do(planned, studies, tmp_path):
     from mrg_llm.experiment import Asked, run_experiment
 
     console = Console(record=True, width=160, file=(tmp_path / "said.txt").open("w"))
-    assert run_experiment(planned, studies, Asked(tmp_path / "out", dry_run=True), console) is None
+    assert run_experiment(planned, studies, Asked(tmp_path / "out", test=True, dry_run=True), console) is None
     said = console.export_text()
     assert "seed 1, prompt-wise" in said and "aligned-none" in said and "best 1 of static, prompt-wise" in said
+    assert "then test, once: 10 of 10 cells to write" in said
     assert "10 cells of unknown length" in said and not (tmp_path / "out").exists()
 
 

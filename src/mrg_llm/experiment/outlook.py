@@ -19,8 +19,8 @@ from mrg_llm.training.journal import entries
 TIMES = "times.jsonl"
 
 
-def print_plan(planned: Planned, cells: Sequence[Cell], out: Path, console: Console) -> None:
-    """A row a cell, and what is left in all."""
+def print_plan(planned: Planned, cells: Sequence[Cell], out: Path, test: bool, console: Console) -> None:
+    """A row a cell, and what is left in all. test: whether the test split comes after."""
     seconds = seconds_of(out)
     finished: dict[str, list[float]] = {}
     for cell in cells:
@@ -43,6 +43,9 @@ def print_plan(planned: Planned, cells: Sequence[Cell], out: Path, console: Cons
     console.print(table)
     more = f", and {unknown} cells of unknown length" if unknown else ""
     console.print(f"to go: about {left / 60:.0f} minutes by what finished cells took{more}", highlight=False)
+    if test:
+        unwritten = sum(not cell.done("test") for cell in cells)
+        console.print(f"then test, once: {unwritten} of {len(cells)} cells to write, and all to score", highlight=False)
 
 
 def start_of(planned: Planned, cell: Cell) -> str:

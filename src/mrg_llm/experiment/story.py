@@ -46,7 +46,7 @@ def run_experiment(planned: Planned, studies: StudySet, asked: Asked, console: C
     refuse_unknown(planned, asked)
     refuse_impossible(planned, asked)
     if asked.dry_run:
-        print_plan(planned, wanted(planned, asked), asked.out, console)
+        print_plan(planned, wanted(planned, asked), asked.out, asked.test, console)
         return None
     return walk(planned, studies, asked, console)
 
