@@ -1,5 +1,5 @@
 """NAME.json -> NAME-validation.svg: validation loss, and what the right film is worth, against steps; a thick
-line an arm (the mean of its seeds), a thin one a seed."""
+line an arm (the mean of its seeds), a thin one a seed; arms side by side where each run was validated once."""
 
 from __future__ import annotations
 
@@ -29,22 +29,43 @@ def validation_svg(found: dict[str, Any]) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mrg", "font.size": 9}):
         figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
         arms = {name: arm["curves"] for name, arm in found["trained"].items() if arm.get("curves")}
-        for number, (name, curves) in enumerate(arms.items()):
-            style = {"color": f"C{number % 10}", "linestyle": STYLES[number // 10 % len(STYLES)]}
-            for axis, (column, _) in zip(axes, PANELS, strict=True):
-                for curve in curves.values():
-                    steps, values = [row[0] for row in curve], [row[column] for row in curve]
-                    axis.plot(steps, values, **style, alpha=0.4, lw=0.7, marker="_" if len(curve) < 2 else None)
-                steps, means = mean_curve(list(curves.values()), column)
-                axis.plot(steps, means, **style, label=name, lw=1.7, marker="." if len(steps) < 2 else None)
-        for axis, (_, title) in zip(axes, PANELS, strict=True):
-            axis.set(title=title, xlabel="step")
+        once = all(len(curve) < 2 for curves in arms.values() for curve in curves.values())
+        for axis, (column, title) in zip(axes, PANELS, strict=True):
+            (last_values if once else courses)(axis, arms, column)
+            axis.set(title=title)
             axis.spines[["top", "right"]].set_visible(False)
-        axes[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        if not once:
+            axes[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
         plt.close(figure)
     return stream.getvalue()
+
+
+def courses(axis, arms: dict[str, dict[str, list[list[float]]]], column: int) -> None:
+    """A line an arm over steps, thin ones for its seeds."""
+    for number, (name, curves) in enumerate(arms.items()):
+        style = {"color": f"C{number % 10}", "linestyle": STYLES[number // 10 % len(STYLES)]}
+        for curve in curves.values():
+            steps, values = [row[0] for row in curve], [row[column] for row in curve]
+            axis.plot(steps, values, **style, alpha=0.4, lw=0.7, marker="_" if len(curve) < 2 else None)
+        steps, means = mean_curve(list(curves.values()), column)
+        axis.plot(steps, means, **style, label=name, lw=1.7, marker="." if len(steps) < 2 else None)
+    axis.set(xlabel="step")
+
+
+def last_values(axis, arms: dict[str, dict[str, list[list[float]]]], column: int) -> None:
+    """Where each run was validated once, a course says nothing: an arm a place, a stroke a seed, a dot their mean."""
+    for number, curves in enumerate(arms.values()):
+        values = [curve[-1][column] for curve in curves.values() if curve]
+        axis.plot([number] * len(values), values, "_", color=f"C{number % 10}", ms=14)
+        if values:
+            axis.plot([number], [sum(values) / len(values)], "o", color=f"C{number % 10}")
+    steps = sorted({int(curve[-1][0]) for curves in arms.values() for curve in curves.values() if curve})
+    axis.set(
+        xticks=range(len(arms)), xlabel=f"after {' or '.join(map(str, steps))} steps", xlim=(-0.5, len(arms) - 0.5)
+    )
+    axis.set_xticklabels(list(arms), rotation=20, ha="right")
 
 
 def mean_curve(curves: list[list[list[float]]], column: int) -> tuple[list[float], list[float]]:
