@@ -11,6 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -272,12 +273,11 @@ def known_keys(table: type[BaseModel] = Settings, prefix: str = "") -> Iterator[
 
 def read_preset(preset: str) -> dict[str, Any]:
     if preset in preset_names():
-        text = (resources.files("mrg_llm") / "presets" / f"{preset}.toml").read_bytes()
+        values = read_toml(resources.files("mrg_llm") / "presets" / f"{preset}.toml", preset)
     elif Path(preset).is_file():
-        text = read_bytes(Path(preset))
+        values = read_toml(Path(preset), preset)
     else:
         raise SettingsError(f"no preset and no file is called {preset}; presets: {', '.join(preset_names())}")
-    values = toml(text, preset)
     for name, table in Settings.model_fields.items():
         if name in values and not isinstance(values[name], dict):
             raise SettingsError(
@@ -287,18 +287,12 @@ def read_preset(preset: str) -> dict[str, Any]:
     return values
 
 
-def read_bytes(path: Path) -> bytes:
-    """Raises SettingsError for a file that cannot be read."""
+def read_toml(file: Traversable, where: str) -> dict[str, Any]:
+    """The tables of a TOML file, of the package or of the user. Raises SettingsError, which calls it `where`."""
     try:
-        return path.read_bytes()
+        return tomllib.loads(file.read_bytes().decode("utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def toml(text: bytes, where: str) -> dict[str, Any]:
-    """The tables of a TOML file. Raises SettingsError."""
-    try:
-        return tomllib.loads(text.decode("utf-8"))
+        raise SettingsError(f"{where} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{where} is not TOML in UTF-8: {error}") from error
 
@@ -319,7 +313,7 @@ def apply_change(values: dict[str, Any], change: str) -> None:
 
 
 def validated(values: dict[str, Any]) -> Settings:
-    refuse_unknown(list(dotted(values)))
+    refuse_unknown([key for key, _ in dotted(values)])
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -339,9 +333,10 @@ def refuse_unknown(keys: Sequence[str]) -> None:
             )
 
 
-def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested tables -> (dotted key, value)."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from dotted(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}"
+            yield f"{prefix}{name}", value

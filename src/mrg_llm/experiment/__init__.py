@@ -3,8 +3,8 @@
     a TOML file (arms, seeds, protocols) + a data set -> every (arm, seed) trained, written, scored -> NAME.json
 
 plan.py reads the file and says what each arm is; asked.py refuses what would fail after hours; cells.py trains and
-writes one (arm, seed); figures.py measures and
-tests; story.py walks through all of it, and takes it up where it was stopped.
+writes one (arm, seed); figures.py measures and tests; story.py walks through all of it, and takes it up where it was
+stopped.
 """
 
 from mrg_llm.experiment.asked import Asked

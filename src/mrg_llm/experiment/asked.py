@@ -7,7 +7,6 @@ or one sentence (SettingsError, InputError) about what will not work.
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mrg_llm.experiment.cells import Cell, cells_of, refuse_changed
 from mrg_llm.experiment.plan import Arm, Planned
 from mrg_llm.model.configuration import packages
 from mrg_llm.model.prompts import CUSTOMIZED
+from mrg_llm.scoring import read_outputs
 from mrg_llm.scoring.statistics import DRAWS
 from mrg_llm.settings import refuse_clashes
 from mrg_llm.studies.study import Study, StudySet
@@ -108,13 +108,9 @@ def refuse_other_figures(planned: Planned, studies: StudySet, asked: Asked, val:
         if not planned.waits_for(cell.arm):
             refuse_changed(cell, planned, studies)
         if cell.done("val"):
-            known = written_ids(cell.reports("val"))
+            known = set(read_outputs(cell.reports("val")).ids)
             if any(study.id not in known for study in val):
                 raise InputError(
                     f"{cell.name} was written for {len(known)} validation studies, but {len(val)} are asked for; give "
                     f"the --limit that it was written with, or delete {cell.folder}/val*"
                 )
-
-
-def written_ids(path: Path) -> set[str]:
-    return {json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}

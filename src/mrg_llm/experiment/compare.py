@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from mrg_llm.errors import InputError
-from mrg_llm.settings import Settings
+from mrg_llm.settings import Settings, dotted
 
 SLACK = 0.005
 TOLERANCE = f"a figure agrees that lies in the stored 95 % interval, widened by {SLACK} at both ends"
@@ -72,22 +72,13 @@ def same_studies(split: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bo
 def other_setting(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
     """The first setting that is not the same, by its dotted name. One that only one side has, since another version
     wrote it, is the same where it stands at its default: a new setting's default is what was done before it."""
-    usual = dict(flat(Settings().model_dump(mode="json")))
+    usual = dict(dotted(Settings().model_dump(mode="json")))
     for part in ("arm", "alignment"):
-        here, there = dict(flat(ours[part] or {})), dict(flat(theirs[part] or {}))
+        here, there = dict(dotted(ours[part] or {})), dict(dotted(theirs[part] or {}))
         for key in sorted(here.keys() | there.keys()):
             if here.get(key, usual.get(key)) != there.get(key, usual.get(key)):
                 return f"{key} of the alignment" if part == "alignment" else key
     return None
-
-
-def flat(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings -> (dotted name, value)."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def differing(ours: dict[str, Any], theirs: dict[str, Any], where: str, console: Console) -> list[Compared]:

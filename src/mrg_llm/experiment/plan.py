@@ -20,7 +20,7 @@ from mrg_llm.model.configuration import Table
 from mrg_llm.model.prompts import CUSTOMIZED
 from mrg_llm.scoring import protocol
 from mrg_llm.scoring.scoreboard import LABELS
-from mrg_llm.settings import DataSettings, Settings, load_settings, only, read_bytes, toml
+from mrg_llm.settings import DataSettings, Settings, load_settings, only, read_toml
 
 RANKING = ("loss", "image_worth", "prompt_worth", *LABELS)
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
@@ -173,12 +173,11 @@ def load_experiment(name: str, changes: Sequence[str] = ()) -> Planned:
 def read(name: str, likenesses: tuple[str, ...] = ()) -> dict[str, Any]:
     """The content of the file. One that is `like` another is that one but for what it says itself."""
     if name in experiment_names():
-        text = (folder() / f"{name}.toml").read_bytes()
+        values = read_toml(folder() / f"{name}.toml", name)
     elif Path(name).is_file():
-        text = read_bytes(Path(name))
+        values = read_toml(Path(name), name)
     else:
         raise SettingsError(f"no experiment and no file is called {name}; experiments: {', '.join(experiment_names())}")
-    values = toml(text, name)
     like = values.pop("like", None)
     if like is None:
         return values
