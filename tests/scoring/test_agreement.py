@@ -40,7 +40,7 @@ def by_hand(predicted, reference, convention: str, observations) -> dict[str, fl
 
 
 @pytest.mark.parametrize("convention", UNCERTAIN_AS)
-@pytest.mark.parametrize(("size", "observations"), [("14", OBSERVATIONS), ("5", FIVE)])
+@pytest.mark.parametrize(("size", "observations"), [("14", OBSERVATIONS), ("13", OBSERVATIONS[1:]), ("5", FIVE)])
 def test_every_average_is_what_a_count_by_hand_gives(convention, size, observations) -> None:
     predicted, reference = random_codes(40, 1), random_codes(40, 2)
     values = agreement(predicted, reference).values()
@@ -56,6 +56,14 @@ def test_the_conventions_differ_where_they_should() -> None:
     assert values["absent/observation/Edema/precision"] == 0
     assert values["present/observation/Edema/f1"] == 1
     assert values["ignored/14/micro/f1"] == 0
+
+
+def test_a_report_that_finds_nothing_is_worth_nothing_by_the_thirteen() -> None:
+    normal, there = np.full((10, 14), NOT_MENTIONED), np.full((10, 14), NOT_MENTIONED)
+    normal[:, 0] = 1
+    there[:8, 0] = there[8:, OBSERVATIONS.index("Edema")] = 1
+    values = agreement(normal, there).values()
+    assert values["absent/14/micro/f1"] == 0.8 and values["absent/13/micro/f1"] == 0
 
 
 def test_absent_and_not_mentioned_count_alike() -> None:

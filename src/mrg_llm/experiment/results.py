@@ -17,6 +17,7 @@ from mrg_llm.errors import ModelSourceError
 from mrg_llm.experiment.cells import Cell
 from mrg_llm.experiment.figures import Groups, Judge, differences, figures
 from mrg_llm.experiment.plan import Arm, Planned
+from mrg_llm.scoring.baselines import NEAREST
 from mrg_llm.scoring.scorer import baselines_of
 from mrg_llm.studies.study import Study, StudySet
 from mrg_llm.training.checkpoint import write_file
@@ -35,6 +36,7 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
         measured.setdefault(cell.arm.name, {})[cell.seed] = judge.of_cell(cell, split)
         distinct.setdefault(cell.arm.name, []).append(judge.diagnosed(cell, split))
     say("resampling")
+    beside, skipped = baselines(judge, nearest, say)
     arms = {
         name: {
             "seeds": list(by_seed), "figures": figures(by_seed, judge.draws),
@@ -42,44 +44,45 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
         }
         for name, by_seed in measured.items()
     }  # fmt: skip
+    others = measured | {name: dict.fromkeys(planned.experiment.seeds, own) for name, (_, own) in beside.items()}
     tests = [
-        {"arm": arm.name, "against": other, **differences(measured[arm.name], measured[other], judge.draws)}
+        {"arm": arm.name, "against": other, **differences(measured[arm.name], others[other], judge.draws)}
         for arm in planned.experiment.arm
         if arm.name in measured
         for other in rivals(planned, arm)
-        if other in measured
+        if other in others
     ]
-    baselines, skipped = beside(judge, nearest, say)
     skipped |= {} if judge.jar else {"meteor": "there is no Java, or it was switched off"}
     return {
-        "split": split, "n": len(judge.studies), "arms": arms, "tests": tests, "baselines": baselines,
+        "split": split, "n": len(judge.studies), "arms": arms, "tests": tests,
+        "baselines": {
+            name: {"what": what, "figures": figures({0: own}, judge.draws)} for name, (what, own) in beside.items()
+        },
         "drawn": judge.drawn, "skipped": skipped, "draws": judge.draws,
     }  # fmt: skip
 
 
 def rivals(planned: Planned, arm: Arm) -> list[str]:
     """What an arm is tested against: a control against the arm it is of, a reference against those named before it, any
-    other against all references."""
+    other against all references, and against the reports of the nearest training films."""
     references = list(planned.experiment.references)
     if arm.of:
         return [arm.of]
-    return references[: references.index(arm.name)] if arm.name in references else references
+    return references[: references.index(arm.name)] if arm.name in references else [*references, NEAREST]
 
 
-def beside(judge: Judge, nearest, say: Say) -> tuple[dict[str, Any], dict[str, str]]:
-    """The baselines' figures, and why others are missing."""
+def baselines(judge: Judge, nearest, say: Say) -> tuple[dict[str, tuple[str, Groups]], dict[str, str]]:
+    """(what it is, its figures) of each baseline, and why others are missing."""
     say("baselines")
     skipped = {}
     try:
         likest = nearest() if nearest else None
     except ModelSourceError as error:
-        likest, skipped["nearest"] = None, str(error)
+        likest, skipped[NEAREST] = None, str(error)
     language = judge.language(judge.protocols[0])
     found, missing = baselines_of(judge.ids, judge.training, likest, language, judge.labels, "bleu4+cider", 0)
-    return {
-        b.name: {"what": b.what, "figures": figures({0: judge.of_reports(b.predictions, clean=True)}, judge.draws)}
-        for b in found
-    }, missing | skipped
+    measured = {b.name: (b.what, judge.of_reports(b.predictions, clean=True)) for b in found}
+    return measured, missing | skipped
 
 
 def identity(studies: StudySet) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mrg_llm.errors import InputError
 
 COMMON, DRAWN = 50, 150  # candidates for the constant report
+CONSTANT, RANDOM, NEAREST = "constant", "random", "nearest"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def constant_baseline(
     candidates = constant_candidates(training_reports, seed)
     best = max(candidates, key=validation_score)
     what = f"one training report for every study, the best of {len(candidates)} by {chosen_by} on the validation split"
-    return Baseline("constant", what, (best,) * len(ids))
+    return Baseline(CONSTANT, what, (best,) * len(ids))
 
 
 def constant_candidates(training_reports: Sequence[str], seed: int = 0) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def random_baseline(ids: Sequence[str], training_reports: Sequence[str], seed: i
     if not pool:
         raise InputError("the training split has no report, so there is no baseline to draw from it")
     chosen = tuple(pool[_number(f"{seed}:{i}") % len(pool)] for i in ids)
-    return Baseline("random", "a random training report for each study", chosen)
+    return Baseline(RANDOM, "a random training report for each study", chosen)
 
 
 def nearest_baseline(
@@ -76,7 +77,7 @@ def nearest_baseline(
         if other is None or other not in training:
             raise InputError(f"the nearest training study of {i} is not in the training split; compute the list again")
         chosen.append(training[other])
-    return Baseline("nearest", "the report of the training study whose film is nearest", tuple(chosen))
+    return Baseline(NEAREST, "the report of the training study whose film is nearest", tuple(chosen))
 
 
 def _number(text: str) -> int:

@@ -22,6 +22,7 @@ LABELS = {
     "cider": "CIDEr",
     "clinical_f1": "clinical F1, macro, 14",
     "clinical_micro_f1": "clinical F1, micro, 14",
+    "clinical_micro_f1_13": "clinical F1, micro, 13",
     "clinical_f1_5": "clinical F1, macro, 5",
     "clinical_micro_f1_5": "clinical F1, micro, 5",
     "clinical_example_f1": "clinical F1, by report, 14",

@@ -18,7 +18,15 @@ from mrg_llm.errors import InputError, MRGError
 from mrg_llm.scoring import meteor as meteor_jar
 from mrg_llm.scoring.agreement import HEADLINES
 from mrg_llm.scoring.anatomy import side_contradictions
-from mrg_llm.scoring.baselines import Baseline, constant_baseline, nearest_baseline, random_baseline
+from mrg_llm.scoring.baselines import (
+    CONSTANT,
+    NEAREST,
+    RANDOM,
+    Baseline,
+    constant_baseline,
+    nearest_baseline,
+    random_baseline,
+)
 from mrg_llm.scoring.clinical import OBSERVATIONS, labeler_quality
 from mrg_llm.scoring.diagnostics import diagnose, warnings
 from mrg_llm.scoring.measures import Labels, LanguageMeasure, Measure, all_tallies, anatomy_measure
@@ -83,7 +91,7 @@ def score_run(
     references, skipped = outputs.references, {}
     aligned = [o.matching(outputs.ids) for o in against]
     other_films = {name: o.matching(outputs.ids) for name, o in (controls or {}).items()}
-    names = [*("constant", "random", "nearest"), *(o.name for o in aligned), *other_films]
+    names = [CONSTANT, RANDOM, NEAREST, *(o.name for o in aligned), *other_films]
     if len(set(names)) < len(names):
         raise InputError(f"two of the systems to compare have one name ({', '.join(names)}); rename a file")
     jar, reason = started_meteor(with_meteor)
@@ -172,12 +180,12 @@ def baselines_of(
         score = _validation_score(training.validation, language, labels, constant_by)
         found.append(constant_baseline(ids, reports, score, constant_by, seed))
     else:
-        missing["constant"] = "the constant report is chosen on the validation split, and it has no reports"
+        missing[CONSTANT] = "the constant report is chosen on the validation split, and it has no reports"
     found.append(random_baseline(ids, reports, seed))
     if nearest is not None:
         found.append(nearest_baseline(ids, training.reports, nearest))
     else:
-        missing["nearest"] = "no list of nearest training films was given"
+        missing[NEAREST] = "no list of nearest training films was given"
     return found, missing
 
 
