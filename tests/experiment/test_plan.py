@@ -11,7 +11,8 @@ from mrg_llm.model.prompts import Promptbook
 @pytest.mark.parametrize("name", experiment_names())
 def test_every_experiment_in_the_package_is_valid(name):
     planned = load_experiment(name)
-    assert planned.experiment.name == name and len(planned.experiment.seeds) == 3
+    assert planned.experiment.name == name
+    assert len(planned.experiment.seeds) == (1 if name == "claim-controls" else 3)
 
 
 def test_the_claims_arms_are_those_of_the_method():
@@ -125,7 +126,8 @@ def test_what_cannot_be_meant_is_one_sentence(planned, tmp_path, change, words):
 
 
 @pytest.mark.parametrize(
-    ("whole", "part"), [("claim", "claim-main"), ("claim", "claim-probe"), ("phantoms", "phantoms-main")]
+    ("whole", "part"),
+    [("claim", f"claim-{part}") for part in ("main", "probe", "controls")] + [("phantoms", "phantoms-main")],
 )
 def test_parts_of_an_experiment_are_cells_of_the_whole(whole, part):
     whole, part = load_experiment(whole), load_experiment(part)
@@ -136,5 +138,5 @@ def test_parts_of_an_experiment_are_cells_of_the_whole(whole, part):
 
 
 def test_an_experiment_that_is_not_there_lists_those_that_are():
-    with pytest.raises(SettingsError, match="experiments: claim, claim-main, claim-probe, phantoms, phantoms-main"):
+    with pytest.raises(SettingsError, match="experiments: claim, claim-controls, claim-main, claim-probe, phantoms"):
         load_experiment("no-such")

@@ -14,7 +14,8 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            help="claim, phantoms, a part of them (claim-main, claim-probe, phantoms-main), or a TOML file of yours"
+            help="claim, phantoms, a part of them (claim-main, claim-probe, claim-controls, phantoms-main), or a TOML "
+            "file of yours"
         ),
     ],
     data: DataSpec,

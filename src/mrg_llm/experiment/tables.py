@@ -14,7 +14,7 @@ from mrg_llm.experiment.published import published
 from mrg_llm.scoring.baselines import NEAREST
 from mrg_llm.scoring.scoreboard import LABELS, LANGUAGE
 
-MARKS = ("\\*", "†", "‡")
+MARKS = ("\\*", "†", "‡", "§")
 NAMED = ("clinical_micro_f1_13", "clinical_f1", "clinical_micro_f1_5", "clinical_micro_f1")
 SEES = {
     "nats": {"image_worth": "right film, nats", "prompt_worth": "own prompts, nats", "loss": "loss, nats"},

@@ -11,12 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from mrg_llm.errors import SettingsError
+from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.greedy import Look, Row, greedy
 from mrg_llm.model.language import FrozenLanguageModel
@@ -58,7 +60,8 @@ def write_many(
     for a study of it; else a batch is written before the next is looked at."""
     refuse_unwritable(model.language, settings)
     if settings.samples == 0 and settings.beams == 1 and fits(model.language):
-        yield from in_order(greedy(model, looks, settings, growing(model, told)), model)
+        drafted = Drafting(model.language.tokenizer, settings.tidy)
+        yield from in_order(greedy(model, looks, settings, growing(drafted, told)), drafted)
         return
     for seen, context in looks:
         begun = time.perf_counter()
@@ -85,21 +88,19 @@ def refuse_unwritable(language: FrozenLanguageModel, settings: DecodeSettings, n
         )
 
 
-def in_order(rows: Iterable[Row], model: MRGModel) -> Iterator[Draft]:
+def in_order(rows: Iterable[Row], drafted: Drafting) -> Iterator[Draft]:
     """The drafts of rows that end in any order, in the order of their places."""
-    tokenizer, eos = model.language.tokenizer, model.language.tokenizer.eos_token_id
     kept: dict[int, Draft] = {}
     following = 0
     for row in rows:
-        kept[row.place] = replace(draft(row.ids, tokenizer, eos), seconds=row.seconds)
+        kept[row.place] = replace(drafted(row.ids), seconds=row.seconds)
         while following in kept:
             yield kept.pop(following)
             following += 1
 
 
-def growing(model: MRGModel, told: Told | None) -> Callable[[Row], None]:
-    tokenizer, eos = model.language.tokenizer, model.language.tokenizer.eos_token_id
-    return lambda row: told(row.place, draft(row.ids, tokenizer, eos).text) if told else None
+def growing(drafted: Drafting, told: Told | None) -> Callable[[Row], None]:
+    return lambda row: told(row.place, drafted(row.ids, growing=True).text) if told else None
 
 
 @torch.inference_mode()
@@ -120,7 +121,7 @@ def decoded(
     language = model.language
     inputs = model.llm_input(seen, context=context)
     rows = sampling.samples if sampling else 1
-    tokenizer, eos = language.tokenizer, language.tokenizer.eos_token_id
+    drafted, eos = Drafting(language.tokenizer, settings.tidy), language.tokenizer.eos_token_id
     with language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):
         ids_BT = language.model.generate(
             inputs_embeds=inputs.embeddings.to(language.dtype).repeat_interleave(rows, dim=0),
@@ -133,30 +134,50 @@ def decoded(
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram or None,
             logits_processor=LogitsProcessorList([sampling] if sampling else []),
-            stopping_criteria=StoppingCriteriaList([Telling(tokenizer, eos, told)] if told else []),
+            stopping_criteria=StoppingCriteriaList([Telling(drafted, eos, told)] if told else []),
             eos_token_id=eos,
             pad_token_id=eos,
         )
-    return [draft(row, tokenizer, eos) for row in ids_BT.tolist()]
+    return [drafted(row) for row in ids_BT.tolist()]
 
 
-def draft(ids: list[int], tokenizer, eos: int) -> Draft:
-    end = ids.index(eos) if eos in ids else len(ids)
-    text = tokenizer.decode(ids[:end], skip_special_tokens=True)
-    return Draft(" ".join(text.split()), end, eos in ids)
+@dataclass(frozen=True)
+class Drafting:
+    """Token ids of a report -> the draft. tidy: as of the settings."""
+
+    tokenizer: Any
+    tidy: bool
+
+    def __call__(self, ids: list[int], growing: bool = False) -> Draft:
+        """growing: a last sentence is not finished because it is still being written."""
+        eos = self.tokenizer.eos_token_id
+        ended, end = eos in ids, ids.index(eos) if eos in ids else len(ids)
+        text = " ".join(self.tokenizer.decode(ids[:end], skip_special_tokens=True).split())
+        return Draft(tidied(text, ended or growing) if self.tidy else text, end, ended)
+
+
+def tidied(text: str, ended: bool) -> str:
+    """Each sentence once, where it is said first; without a last one that was cut off, if there is another."""
+    said = split_sentences(text)
+    cut_off = not ended and not text.endswith((".", "!", "?"))
+    said = said[:-1] if cut_off and len(said) > 1 else said
+    once: dict[str, str] = {}
+    for sentence in said:
+        once.setdefault(normalise_text(sentence), sentence)
+    return " ".join(once.values())
 
 
 class Telling(StoppingCriteria):
     """Tells of every text after each token; stops nothing."""
 
-    def __init__(self, tokenizer, eos: int, told: Told):
-        self.tokenizer, self.eos, self.told = tokenizer, eos, told
+    def __init__(self, drafted: Drafting, eos: int, told: Told):
+        self.drafted, self.eos, self.told = drafted, eos, told
         self.ended: set[int] = set()
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs) -> Tensor:
         for row, ids in enumerate(input_ids.tolist()):
             if row not in self.ended:
-                self.told(row, draft(ids, self.tokenizer, self.eos).text)
+                self.told(row, self.drafted(ids, growing=True).text)
                 if self.eos in ids:
                     self.ended.add(row)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

@@ -1,0 +1,176 @@
+"""How much of a report do the frozen features of its films tell at all? A ceiling for whatever is trained on them.
+
+    python scripts/what_the_eye_tells.py iu-xray:PATH [--run RUN] [--split val] [--out eye.json]
+
+Logistic regressions that are held small (those of model/probe.py) read mean and spread of a run's frozen patch
+features, and are fitted to the training split alone. Two things are measured on --split:
+
+- words: what the regressions tell of the words of a report, in nats a token of the reports, against how often each is
+  said ("told"), and against what they tell of the next study's film ("right film"). The right film cannot be worth
+  more to a report generator that learns from these features no better.
+- findings: the CheXpert observations that the regressions call present, each at the threshold that is best for its F1
+  in the training split, films there told by regressions that have not seen them. This is what a report would score
+  that says just that; a generator that scores as much says all that a straight line can read.
+
+The encoder has to be frozen. Choose nothing by the test split. Prints the tables of docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from mrg_llm.boxed import model_folder
+from mrg_llm.errors import InputError, MRGError
+from mrg_llm.model.modeling import MRGModel
+from mrg_llm.model.pooling import mean_and_spread
+from mrg_llm.model.probe import FEWEST, FOLDS, cost, regression
+from mrg_llm.progress import counting_bar
+from mrg_llm.runs import load, reading, saved_settings
+from mrg_llm.scoring.agreement import HEADLINES, agreement, codes
+from mrg_llm.scoring.clinical import OBSERVATIONS, label_reports
+from mrg_llm.scoring.outputs import write_text
+from mrg_llm.scoring.reliability import auroc
+from mrg_llm.scoring.scoreboard import LABELS
+from mrg_llm.scoring.statistics import Interval, Tally, intervals, ratio
+from mrg_llm.studies import open_studies
+from mrg_llm.training.data import SplitData, on_device, spoken_words
+
+FILMS_AT_ONCE = 32
+THRESHOLDS = 400  # tried a finding
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", help="KIND:ROOT")
+    parser.add_argument("--run", default="starter", help="whose frozen encoder")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--out", type=Path, help="write the numbers here, as JSON")
+    asked = parser.parse_args()
+    torch.manual_seed(0)
+    model, settings = load(asked.run).model.eval(), saved_settings(model_folder(asked.run))
+    if settings.train.lr_encoder and settings.model.vision.trained_layers != 0:
+        raise InputError(f"the encoder of {asked.run} was trained; its features have seen the training reports")
+    studies = open_studies(asked.data, **reading(asked.run, asked.data))
+    with_reports = {
+        name: [s for s in studies.split(name) if (s.report or "").strip()] for name in ("train", asked.split)
+    }
+    data = {
+        name: SplitData(own, model.language.tokenizer, settings, augmented=False) for name, own in with_reports.items()
+    }
+    seen = {name: summaries(model, own, name) for name, own in data.items()}
+    mean, scale = seen["train"].mean(0), seen["train"].std(0).clamp_min(1e-6)
+    train, other = ((seen[name] - mean) / scale for name in ("train", asked.split))
+    learned, own = data["train"], data[asked.split]
+    told = words_told(train, other, learned, own, model.language.tokenizer)
+    named, areas = findings_named(train, other, learned, own)
+    show(told, named, areas, own)
+    if asked.out:
+        found = {"words": plain(told), "findings": plain(named), "auroc": areas, "n": len(own), "split": asked.split}
+        write_text(asked.out, json.dumps(found, indent=1) + "\n")
+
+
+@torch.no_grad()
+def summaries(model: MRGModel, data: SplitData, name: str) -> Tensor:
+    """(S, F)."""
+    found = []
+    with counting_bar(f"looking at the {name} films", len(data), Console(stderr=True)) as advance:
+        for start in range(0, len(data), FILMS_AT_ONCE):
+            rows = range(start, min(start + FILMS_AT_ONCE, len(data)))
+            looked = on_device(data.make(0, rows), model.vision.mean.device).look(model)
+            found.append(mean_and_spread(looked.features, looked.feature_mask).float().cpu())
+            advance(rows.stop)
+    return torch.cat(found)
+
+
+def words_told(
+    train_SF: Tensor, other_SF: Tensor, learned: SplitData, own: SplitData, tokenizer
+) -> dict[str, Interval]:
+    spoken, said_ST = spoken_words([s.report or "" for s in learned.studies], tokenizer)
+    usual_T = said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()
+    weights_FT = regression(train_SF, said_ST, usual_T)
+    texts = [tokenizer(f" {(s.report or '').lower()}", add_special_tokens=False).input_ids for s in own.studies]
+    true_ST = torch.stack([torch.isin(spoken, torch.tensor(text)).float() for text in texts])
+    logits_ST = other_SF @ weights_FT + usual_T
+    usual, right, strange = (
+        of_each(logits, true_ST) for logits in (usual_T.expand_as(true_ST), logits_ST, logits_ST.roll(1, 0))
+    )
+    tokens = np.array(own.lengths, dtype=np.float64)
+
+    def formula(sums_DS: np.ndarray) -> dict[str, np.ndarray]:
+        total = sums_DS[:, -1]
+        return {"told": ratio(sums_DS[:, 0], total), "right film": ratio(sums_DS[:, 1], total)}
+
+    return intervals([Tally(np.stack([usual - right, strange - right, tokens], axis=1), formula)])
+
+
+def of_each(logits_ST: Tensor, true_ST: Tensor) -> np.ndarray:
+    """Nats of each study, (S,)."""
+    return np.array([float(cost(logits, true)) for logits, true in zip(logits_ST, true_ST, strict=True)])
+
+
+def findings_named(
+    train_SF: Tensor, other_SF: Tensor, learned: SplitData, own: SplitData
+) -> tuple[dict[str, Interval], dict[str, float]]:
+    present_S14 = torch.from_numpy((labels_of(learned) == 1).astype(np.float32))
+    usual = present_S14.mean(0).clamp(1e-3, 1 - 1e-3).logit()
+    folds, unseen_S14 = torch.from_numpy(learned.folds), torch.zeros_like(present_S14)
+    for fold in range(FOLDS):
+        weights = regression(train_SF[folds != fold], present_S14[folds != fold], usual)
+        unseen_S14[folds == fold] = train_SF[folds == fold] @ weights + usual
+    logits_S14 = (other_SF @ regression(train_SF, present_S14, usual) + usual).numpy()
+    named_S14 = np.zeros(logits_S14.shape, dtype=np.float32)
+    for c in range(1, len(OBSERVATIONS)):
+        if present_S14[:, c].sum() >= FEWEST:
+            named_S14[:, c] = logits_S14[:, c] >= best_threshold(
+                unseen_S14[:, c].numpy(), present_S14[:, c].numpy() == 1
+            )
+    devices = OBSERVATIONS.index("Support Devices")
+    named_S14[:, 0] = np.delete(named_S14, [0, devices], axis=1).sum(1) == 0
+    true_S14 = labels_of(own)
+    found = intervals([agreement(codes(named_S14), codes(true_S14)).only(HEADLINES)])
+    areas = {name: auroc(logits_S14[:, c], true_S14[:, c] == 1) for c, name in enumerate(OBSERVATIONS)}
+    return found, areas
+
+
+def labels_of(data: SplitData) -> np.ndarray:
+    return label_reports(study.report or "" for study in data.studies)
+
+
+def best_threshold(logits_S: np.ndarray, present_S: np.ndarray) -> float:
+    """That of the best F1."""
+    tried = np.quantile(logits_S, np.linspace(0.5, 0.998, THRESHOLDS))
+    f1 = [2 * (present_S & (logits_S >= t)).sum() / ((logits_S >= t).sum() + present_S.sum()) for t in tried]
+    return float(tried[int(np.argmax(f1))])
+
+
+def show(told: dict[str, Interval], named: dict[str, Interval], areas: dict[str, float], own: SplitData) -> None:
+    print(f"\n{len(own)} studies; 95 % intervals by bootstrap over studies\n\n| nats a token | |\n| --- | --- |")
+    for name, value in told.items():
+        print(f"| {name} | {value.value:.3f} ({value.low:.3f} to {value.high:.3f}) |")
+    print("\n| findings, named at the best threshold of the training split | |\n| --- | --- |")
+    for name, value in named.items():
+        print(f"| {LABELS[name]} | {value.value:.3f} ({value.low:.3f} to {value.high:.3f}) |")
+    true = (labels_of(own) == 1).sum(0)
+    print("\n| observation | present | AUROC |\n| --- | --- | --- |")
+    for (name, area), count in zip(areas.items(), true, strict=True):
+        print(f"| {name} | {count} | {'' if np.isnan(area) else f'{area:.2f}'} |")
+
+
+def plain(values: dict[str, Interval]) -> dict[str, dict[str, float]]:
+    return {name: asdict(value) for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except MRGError as error:
+        sys.exit(f"error: {error}")
