@@ -1,18 +1,19 @@
-"""How much of a report do the frozen features of its films tell at all? A ceiling for whatever is trained on them.
+"""How much of a report do the frozen features of its films tell a straight line? What to hold a generator against.
 
-    python scripts/what_the_eye_tells.py iu-xray:PATH [--run RUN] [--split val] [--out eye.json]
+    python scripts/what_the_eye_tells.py iu-xray:PATH [--run RUN] [--split val] [--limit N] [--out eye.json]
 
 Logistic regressions that are held small (those of model/probe.py) read mean and spread of a run's frozen patch
 features, and are fitted to the training split alone. Two things are measured on --split:
 
 - words: what the regressions tell of the words of a report, in nats a token of the reports, against how often each is
-  said ("told"), and against what they tell of the next study's film ("right film"). The right film cannot be worth
-  more to a report generator that learns from these features no better.
+  said ("told"), and against what they tell of the next study's film ("right film"). Words are taken one by one, so
+  what one says of another counts twice: a generator that reads as well gets less.
 - findings: the CheXpert observations that the regressions call present, each at the threshold that is best for its F1
   in the training split, films there told by regressions that have not seen them. This is what a report would score
-  that says just that; a generator that scores as much says all that a straight line can read.
+  that says just that; a generator that scores as much says what a straight line can read.
 
-The encoder has to be frozen. Choose nothing by the test split. Prints the tables of docs/results.md.
+How small the regressions are held was chosen on IU X-ray's validation split. The encoder has to be frozen. Choose
+nothing by the test split. Prints the tables of docs/results.md.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mrg_llm.boxed import model_folder
 from mrg_llm.errors import InputError, MRGError
 from mrg_llm.model.modeling import MRGModel
 from mrg_llm.model.pooling import mean_and_spread
-from mrg_llm.model.probe import FEWEST, FOLDS, cost, regression
+from mrg_llm.model.probe import FEWEST, FOLDS, cost, regression, usual_odds
 from mrg_llm.progress import counting_bar
 from mrg_llm.runs import load, reading, saved_settings
 from mrg_llm.scoring.agreement import HEADLINES, agreement, codes
@@ -42,7 +43,7 @@ from mrg_llm.scoring.reliability import auroc
 from mrg_llm.scoring.scoreboard import LABELS
 from mrg_llm.scoring.statistics import Interval, Tally, intervals, ratio
 from mrg_llm.studies import open_studies
-from mrg_llm.training.data import SplitData, on_device, spoken_words
+from mrg_llm.training.data import SplitData, on_device, spoken_words, tokens_said
 
 FILMS_AT_ONCE = 32
 THRESHOLDS = 400  # tried a finding
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("data", help="KIND:ROOT")
     parser.add_argument("--run", default="starter", help="whose frozen encoder")
     parser.add_argument("--split", default="val")
+    parser.add_argument("--limit", type=int, default=0, help="the first N studies of the split; 0: all")
     parser.add_argument("--out", type=Path, help="write the numbers here, as JSON")
     asked = parser.parse_args()
     torch.manual_seed(0)
@@ -60,17 +62,16 @@ def main() -> None:
     if settings.train.lr_encoder and settings.model.vision.trained_layers != 0:
         raise InputError(f"the encoder of {asked.run} was trained; its features have seen the training reports")
     studies = open_studies(asked.data, **reading(asked.run, asked.data))
-    with_reports = {
-        name: [s for s in studies.split(name) if (s.report or "").strip()] for name in ("train", asked.split)
-    }
-    data = {
-        name: SplitData(own, model.language.tokenizer, settings, augmented=False) for name, own in with_reports.items()
-    }
+    data = {}
+    for name, limit in (("train", None), (asked.split, asked.limit or None)):
+        own = [s for s in studies.split(name) if (s.report or "").strip()][:limit]
+        data[name] = SplitData(own, model.language.tokenizer, settings, augmented=False)
+        data[name].read_films()
     seen = {name: summaries(model, own, name) for name, own in data.items()}
     mean, scale = seen["train"].mean(0), seen["train"].std(0).clamp_min(1e-6)
     train, other = ((seen[name] - mean) / scale for name in ("train", asked.split))
     learned, own = data["train"], data[asked.split]
-    told = words_told(train, other, learned, own, model.language.tokenizer)
+    told = words_told(train, other, learned, own, model.language.tokenizer, settings.data.max_report_tokens)
     named, areas = findings_named(train, other, learned, own)
     show(told, named, areas, own)
     if asked.out:
@@ -92,13 +93,13 @@ def summaries(model: MRGModel, data: SplitData, name: str) -> Tensor:
 
 
 def words_told(
-    train_SF: Tensor, other_SF: Tensor, learned: SplitData, own: SplitData, tokenizer
+    train_SF: Tensor, other_SF: Tensor, learned: SplitData, own: SplitData, tokenizer, longest: int
 ) -> dict[str, Interval]:
     spoken, said_ST = spoken_words([s.report or "" for s in learned.studies], tokenizer)
-    usual_T = said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()
+    usual_T = usual_odds(said_ST)
     weights_FT = regression(train_SF, said_ST, usual_T)
-    texts = [tokenizer(f" {(s.report or '').lower()}", add_special_tokens=False).input_ids for s in own.studies]
-    true_ST = torch.stack([torch.isin(spoken, torch.tensor(text)).float() for text in texts])
+    texts = tokens_said([s.report or "" for s in own.studies], tokenizer, longest)
+    true_ST = torch.tensor([[float(token in text) for token in spoken.tolist()] for text in texts])
     logits_ST = other_SF @ weights_FT + usual_T
     usual, right, strange = (
         of_each(logits, true_ST) for logits in (usual_T.expand_as(true_ST), logits_ST, logits_ST.roll(1, 0))
@@ -121,7 +122,7 @@ def findings_named(
     train_SF: Tensor, other_SF: Tensor, learned: SplitData, own: SplitData
 ) -> tuple[dict[str, Interval], dict[str, float]]:
     present_S14 = torch.from_numpy((labels_of(learned) == 1).astype(np.float32))
-    usual = present_S14.mean(0).clamp(1e-3, 1 - 1e-3).logit()
+    usual = usual_odds(present_S14)
     folds, unseen_S14 = torch.from_numpy(learned.folds), torch.zeros_like(present_S14)
     for fold in range(FOLDS):
         weights = regression(train_SF[folds != fold], present_S14[folds != fold], usual)
@@ -138,7 +139,7 @@ def findings_named(
     true_S14 = labels_of(own)
     found = intervals([agreement(codes(named_S14), codes(true_S14)).only(HEADLINES)])
     areas = {name: auroc(logits_S14[:, c], true_S14[:, c] == 1) for c, name in enumerate(OBSERVATIONS)}
-    return found, areas
+    return found, {name: area for name, area in areas.items() if not np.isnan(area)}
 
 
 def labels_of(data: SplitData) -> np.ndarray:
@@ -147,7 +148,7 @@ def labels_of(data: SplitData) -> np.ndarray:
 
 def best_threshold(logits_S: np.ndarray, present_S: np.ndarray) -> float:
     """That of the best F1."""
-    tried = np.quantile(logits_S, np.linspace(0.5, 0.998, THRESHOLDS))
+    tried = np.quantile(logits_S, np.linspace(0, 0.998, THRESHOLDS))
     f1 = [2 * (present_S & (logits_S >= t)).sum() / ((logits_S >= t).sum() + present_S.sum()) for t in tried]
     return float(tried[int(np.argmax(f1))])
 
@@ -161,8 +162,8 @@ def show(told: dict[str, Interval], named: dict[str, Interval], areas: dict[str,
         print(f"| {LABELS[name]} | {value.value:.3f} ({value.low:.3f} to {value.high:.3f}) |")
     true = (labels_of(own) == 1).sum(0)
     print("\n| observation | present | AUROC |\n| --- | --- | --- |")
-    for (name, area), count in zip(areas.items(), true, strict=True):
-        print(f"| {name} | {count} | {'' if np.isnan(area) else f'{area:.2f}'} |")
+    for name, count in zip(OBSERVATIONS, true, strict=True):
+        print(f"| {name} | {count} | {f'{areas[name]:.2f}' if name in areas else ''} |")
 
 
 def plain(values: dict[str, Interval]) -> dict[str, dict[str, float]]:

@@ -33,7 +33,7 @@ def test_a_feature_that_tells_a_finding(eye, tiny_model, tells):
     (learned, train), (own, other) = split(300, 0), split(120, 1)
     used = slice(0, 1) if tells else slice(1, 3)
     named, areas = eye.findings_named(train[:, used], other[:, used], learned, own)
-    told = eye.words_told(train[:, used], other[:, used], learned, own, tiny_model.language.tokenizer)
+    told = eye.words_told(train[:, used], other[:, used], learned, own, tiny_model.language.tokenizer, 90)
     if tells:
         assert named["clinical_micro_f1_13"].value > 0.9 and areas["Pleural Effusion"] > 0.99
         assert told["told"].low > 0.05 and told["right film"].value > told["told"].value

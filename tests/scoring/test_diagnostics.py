@@ -24,7 +24,7 @@ def test_people_are_healthy() -> None:
         ([f"Report {i % 8}. The lungs are clear today." for i in range(40)], "Only 20.0% of the outputs are distinct"),
         (["", *REFERENCES[1:]], "2.5% of the outputs are empty"),
         ([f"{r} No effusion at all. No effusion at all." for r in REFERENCES], "100% of the outputs repeat themselves"),
-        ([r[:-1] for r in REFERENCES], "100% of the outputs have no end"),
+        ([r[:-1] for r in REFERENCES], "100% of the outputs were stopped before their end"),
         ([f"Clear {i}." for i in range(40)], "have 3 tokens on average, the references 17"),
         ([f"{r} Unchanged from the prior study." for r in REFERENCES], "100% of the outputs compare with an earlier"),
         ([f"{r} A left right effusion." for r in REFERENCES], "100% of the outputs contradict themselves"),
@@ -48,8 +48,8 @@ def test_comparisons_are_fair_where_a_prior_was_given() -> None:
 
 
 def test_the_decoder_knows_best_what_was_cut() -> None:
-    assert "no end" in said(REFERENCES, ended=False)
-    assert "no end" not in said([r[:-1] for r in REFERENCES], ended=True)
+    assert "stopped before their end" in said(REFERENCES, ended=False)
+    assert "stopped before their end" not in said([r[:-1] for r in REFERENCES], ended=True)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from mrg_llm.errors import SettingsError
 from mrg_llm.model.configuration import Table
 from mrg_llm.model.prompts import CUSTOMIZED
 from mrg_llm.scoring import protocol
+from mrg_llm.scoring.baselines import CONSTANT, NEAREST, RANDOM
 from mrg_llm.scoring.scoreboard import LABELS
 from mrg_llm.settings import DataSettings, Settings, load_settings, only, read_toml
 
@@ -52,7 +53,7 @@ class Experiment(Table):
     preset: str = Field(description="the settings that all arms share: a preset's name or a TOML file")
     set: tuple[str, ...] = Field((), description="settings changed for all arms, decoding included")
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
-    references: tuple[str, ...] = Field(description="every arm is tested against each of these")
+    references: tuple[str, ...] = Field(description="other arms are tested against each of these")
     protocols: tuple[str, ...] = Field(("full",), min_length=1, description="of the n-gram scores; the first leads")
     choose: str = Field("loss", description="the validation figure that ranks arms for `best`; 'loss': the lowest wins")
     keep: tuple[str, ...] = Field((), description="only these of the arms, for a file that is like another; empty: all")
@@ -191,6 +192,8 @@ def refuse_unknown(experiment: Experiment, where: str) -> None:
     names = [arm.name for arm in experiment.arm]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise SettingsError(f"{where}: several arms are called {twice[0]}; each needs a name of its own")
+    if taken := [n for n in names if n in (CONSTANT, RANDOM, NEAREST)]:
+        raise SettingsError(f"{where}: an arm is called {taken[0]}, and so is a baseline; give it another name")
     trained = [arm.name for arm in experiment.arm if not arm.of]
     meant = [*experiment.references]
     if unknown := [n for n in experiment.keep if n not in names]:

@@ -35,8 +35,8 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
         say(f"scoring {cell.name} on {split}")
         measured.setdefault(cell.arm.name, {})[cell.seed] = judge.of_cell(cell, split)
         distinct.setdefault(cell.arm.name, []).append(judge.diagnosed(cell, split))
-    say("resampling")
     beside, skipped = baselines(judge, nearest, say)
+    say("resampling")
     arms = {
         name: {
             "seeds": list(by_seed), "figures": figures(by_seed, judge.draws),
@@ -49,7 +49,7 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
         {"arm": arm.name, "against": other, **differences(measured[arm.name], others[other], judge.draws)}
         for arm in planned.experiment.arm
         if arm.name in measured
-        for other in rivals(planned, arm)
+        for other in tested_against(planned, arm)
         if other in others
     ]
     skipped |= {} if judge.jar else {"meteor": "there is no Java, or it was switched off"}
@@ -62,13 +62,14 @@ def scored(planned: Planned, cells: Sequence[Cell], split: str, judge: Judge, ne
     }  # fmt: skip
 
 
-def rivals(planned: Planned, arm: Arm) -> list[str]:
-    """What an arm is tested against: a control against the arm it is of, a reference against those named before it, any
-    other against all references, and against the reports of the nearest training films."""
+def tested_against(planned: Planned, arm: Arm) -> list[str]:
+    """A control: the arm it is of. A reference: those named before it. Any other: all references. All but controls: the
+    reports of the nearest training films."""
     references = list(planned.experiment.references)
     if arm.of:
         return [arm.of]
-    return references[: references.index(arm.name)] if arm.name in references else [*references, NEAREST]
+    before = references[: references.index(arm.name)] if arm.name in references else references
+    return [*before, NEAREST]
 
 
 def baselines(judge: Judge, nearest, say: Say) -> tuple[dict[str, tuple[str, Groups]], dict[str, str]]:

@@ -15,10 +15,10 @@ from mrg_llm.scoring.baselines import NEAREST
 from mrg_llm.scoring.scoreboard import LABELS, LANGUAGE
 
 MARKS = ("\\*", "†", "‡", "§")
-NAMED = ("clinical_micro_f1_13", "clinical_f1", "clinical_micro_f1_5", "clinical_micro_f1")
+CLINICAL = ("clinical_micro_f1_13", "clinical_f1", "clinical_micro_f1_5", "clinical_micro_f1")
 SEES = {
     "nats": {"image_worth": "right film, nats", "prompt_worth": "own prompts, nats", "loss": "loss, nats"},
-    "clinical": {name: LABELS[name] for name in (*NAMED, "anatomy_f1")},
+    "clinical": {name: LABELS[name] for name in (*CLINICAL, "anatomy_f1")},
 }
 HEADS = SEES["nats"] | LABELS | {"f1": "findings F1"}
 TESTED = ("image_worth", "clinical_micro_f1_13", "clinical_f1", "clinical_micro_f1", "bleu4", "cider", "f1")
@@ -38,7 +38,7 @@ def summary(found: dict[str, Any]) -> str:
         f"intervals. {marks(found)}"
     )
     columns = [("nats", "image_worth", HEADS["image_worth"]), ("findings", "f1", HEADS["f1"])]
-    columns += [("clinical", name, HEADS[name]) for name in NAMED]
+    columns += [("clinical", name, HEADS[name]) for name in CLINICAL]
     columns += [(first, name, HEADS[name]) for name in ("bleu4", "cider")]
     return f"{head}\n\n{systems_table(found, scored, columns, with_interval=True, distinct=True)}\n"
 
@@ -91,17 +91,20 @@ def chosen(arm: dict[str, Any]) -> str:
 
 
 def marks(found: dict[str, Any]) -> str:
-    of = [f"{mark} differs from {told(found, name)}" for mark, name in zip(MARKS, rivals(found), strict=False)]
+    of = [
+        f"{mark} differs from {shown_name(found, name)}"
+        for mark, name in zip(MARKS, marked_against(found), strict=False)
+    ]
     return f"{', '.join(of)} (approximate randomisation, Holm, p < 0.05)."
 
 
-def rivals(found: dict[str, Any]) -> list[str]:
+def marked_against(found: dict[str, Any]) -> list[str]:
     """What arms are marked against: the references, and the baseline that looks at films."""
     against = {test["against"] for split in SPLITS if split in found for test in found[split]["tests"]}
     return [name for name in (*found["references"], NEAREST) if name in against]
 
 
-def told(found: dict[str, Any], name: str) -> str:
+def shown_name(found: dict[str, Any], name: str) -> str:
     """Arms are set as code, baselines are words."""
     return f"`{name}`" if name in found["trained"] else name
 
@@ -142,7 +145,7 @@ def systems_table(
     for name, system in systems.items():
         cells = [shown(found, scored, name, figure(system, *c[:2]), c, with_interval) for c in columns]
         own = system.get("diagnostics", {}).get("distinct")
-        rows.append([told(found, name), *cells, *([share(own)] if distinct else [])])
+        rows.append([shown_name(found, name), *cells, *([share(own)] if distinct else [])])
     return table(["arm", *(label for _, _, label in columns), *(["distinct"] if distinct else [])], rows)
 
 
@@ -159,7 +162,7 @@ def shown(found, scored, name: str, value: dict[str, Any] | None, column, with_i
 
 def differs(found: dict[str, Any], scored: dict[str, Any], name: str, group: str, metric: str) -> str:
     said = ""
-    for mark, reference in zip(MARKS, rivals(found), strict=False):
+    for mark, reference in zip(MARKS, marked_against(found), strict=False):
         for test in scored["tests"]:
             if (test["arm"], test["against"]) == (name, reference):
                 difference = test.get(group, {}).get(metric)
@@ -177,7 +180,7 @@ def tests_table(found: dict[str, Any], scored: dict[str, Any]) -> str:
     names = [name for name in TESTED if any(name in pair for pair in pairs)]
     rows = []
     for test, pair in zip(scored["tests"], pairs, strict=True):
-        both = f"{told(found, test['arm'])} - {told(found, test['against'])}"
+        both = f"{shown_name(found, test['arm'])} - {shown_name(found, test['against'])}"
         rows.append([both, *(difference(pair.get(name), len(test["seeds"])) for name in names)])
     return table(["difference (p, seeds of that sign)", *(HEADS[name] for name in names)], rows)
 

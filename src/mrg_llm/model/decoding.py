@@ -8,6 +8,7 @@ Legend: B batch, T new tokens.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,6 @@ from torch import Tensor
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from mrg_llm.errors import SettingsError
-from mrg_llm.model.alignment import normalise_text, split_sentences
 from mrg_llm.model.consensus import SeededSampling, most_agreed
 from mrg_llm.model.greedy import Look, Row, greedy
 from mrg_llm.model.language import FrozenLanguageModel
@@ -28,7 +28,11 @@ from mrg_llm.model.modeling import MRGModel, Seen
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import fits
 from mrg_llm.settings import DecodeSettings
+from mrg_llm.studies.texts import IMPRESSION_HEAD
 
+SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+")
+SENTENCE_END = re.compile(r"(?<!\d)[.!?]$")  # "a nodule of 1." was cut
+FEWEST_WORDS = 3
 Told = Callable[[int, str], None]  # a study's place in its batch, and its text so far
 
 
@@ -134,7 +138,7 @@ def decoded(
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram or None,
             logits_processor=LogitsProcessorList([sampling] if sampling else []),
-            stopping_criteria=StoppingCriteriaList([Telling(drafted, eos, told)] if told else []),
+            stopping_criteria=StoppingCriteriaList([Telling(drafted, told)] if told else []),
             eos_token_id=eos,
             pad_token_id=eos,
         )
@@ -157,27 +161,37 @@ class Drafting:
 
 
 def tidied(text: str, ended: bool) -> str:
-    """Each sentence once, where it is said first; without a last one that was cut off, if there is another."""
-    said = split_sentences(text)
-    cut_off = not ended and not text.endswith((".", "!", "?"))
-    said = said[:-1] if cut_off and len(said) > 1 else said
-    once: dict[str, str] = {}
-    for sentence in said:
-        once.setdefault(normalise_text(sentence), sentence)
-    return " ".join(once.values())
+    """Each sentence once, where it is said first; without a last one that was cut off, if there is another.
+
+    The impression may repeat what is found. What has fewer than three words, "1." or "prior.", is no sentence.
+    """
+    pieces = SENTENCE_BREAK.split(text)
+    if not ended and len(pieces) > 1 and not SENTENCE_END.search(pieces[-1]):
+        pieces.pop()
+    kept: list[str] = []
+    said: set[tuple[str, ...]] = set()
+    for piece in pieces:
+        if IMPRESSION_HEAD in piece:
+            said.clear()
+        words = tuple(re.findall(r"\w+", piece.casefold()))
+        if len(words) < FEWEST_WORDS or words not in said:
+            kept.append(piece)
+        said.add(words)
+    return " ".join(kept)
 
 
 class Telling(StoppingCriteria):
     """Tells of every text after each token; stops nothing."""
 
-    def __init__(self, drafted: Drafting, eos: int, told: Told):
-        self.drafted, self.eos, self.told = drafted, eos, told
+    def __init__(self, drafted: Drafting, told: Told):
+        self.drafted, self.told = drafted, told
         self.ended: set[int] = set()
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs) -> Tensor:
         for row, ids in enumerate(input_ids.tolist()):
             if row not in self.ended:
-                self.told(row, self.drafted(ids, growing=True).text)
-                if self.eos in ids:
+                draft = self.drafted(ids, growing=True)
+                self.told(row, draft.text)
+                if draft.ended:
                     self.ended.add(row)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

@@ -70,7 +70,7 @@ def fitted_probe(
     scale_F = summaries_VSF.flatten(0, 1).std(0).clamp_min(1e-6)
     spread_VSF = (summaries_VSF - mean_F) / scale_F
     said_ST = targets_ST[:, kept]
-    usual_T = said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()
+    usual_T = usual_odds(said_ST)
     seen_SF = spread_VSF.mean(0)
     weights = [regression(seen_SF[folds_S != o], said_ST[folds_S != o], usual_T) for o in range(FOLDS)]
     # One basis for all folds, so that a direction means the same in each: where the films' log-odds vary most.
@@ -83,6 +83,11 @@ def fitted_probe(
         told_VSR[:, folds_S == o] = spread_VSF[:, folds_S == o] @ maps[o]
     worth = (cost(usual_T.expand_as(said_ST), said_ST) - cost(unseen_ST + usual_T, said_ST)) / len(said_ST)
     return mean_F, scale_F, maps * (SPREAD / told_VSR.flatten(0, 1).std(0).max().clamp_min(1e-6)), float(worth)
+
+
+def usual_odds(said_ST: Tensor) -> Tensor:
+    """(T,) log-odds of how often each is said."""
+    return said_ST.mean(0).clamp(1e-3, 1 - 1e-3).logit()
 
 
 def regression(features_SF: Tensor, said_ST: Tensor, usual_T: Tensor) -> Tensor:

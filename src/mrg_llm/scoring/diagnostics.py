@@ -102,7 +102,7 @@ def warnings(found: dict[str, Diagnosis]) -> tuple[str, ...]:
          "{value:.0%} of the outputs repeat themselves (references: {reference:.0%}): look at the decoding."),
         ("empty", lambda d, ref: d.value > 0 and d.value > ref, "{value:.1%} of the outputs are empty."),
         ("cut", lambda d, ref: d.value > 0.05 and d.value > 2 * ref,
-         "{value:.0%} of the outputs have no end: raise the token limit."),
+         "{value:.0%} of the outputs were stopped before their end: raise the token limit."),
         ("words", lambda d, ref: not 0.5 <= d.value / max(ref, 1e-9) <= 2,
          "The outputs have {value:.0f} tokens on average, the references {reference:.0f}."),
         ("comparisons", lambda d, ref: d.value > 0.02,

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mrg_llm.exports import split_sentences
 from mrg_llm.serving.door import where
 from mrg_llm.serving.engine import Looked
 from mrg_llm.serving.patience import ClientGone, deadline
@@ -23,6 +22,8 @@ MEDIA_TYPE = "text/event-stream"
 async def told(service: Service, looked: Looked, owner: str | None, begun: float) -> AsyncIterator[tuple[str, Any]]:
     """A draft as it is written: ("sentence", (index, text)) as each ends, then ("report", Memory); ("waiting", None)
     where nothing has come for a while. Raises Refusal."""
+    from mrg_llm.model.alignment import split_sentences  # that of the draft's sentences; it takes torch
+
     heard: asyncio.Queue[str] = asyncio.Queue()
     options, count = service.options, 0
     until = begun + options.deadline_s

@@ -238,7 +238,7 @@ def telling_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
     reports share tell nothing and are left out.
     """
     said = [" ".join(s for s in split_sentences(r) if located(s, "present")) or NORMAL_WORDS for r in reports]
-    tokens = [frozenset(tokenizer(f" {text.lower()}", add_special_tokens=False).input_ids) for text in said]
+    tokens = tokens_said(said, tokenizer)
     shared = Counter(token for group in tokens for token in group)
     most = MAX_SHARE * len(reports)
     normal = frozenset(tokenizer(f" {NORMAL_WORDS}", add_special_tokens=False).input_ids)
@@ -255,9 +255,14 @@ def located(text: str, polarity: str) -> frozenset[tuple[str, str, str]]:
     return frozenset(found | {("", "", observation) for _, _, observation in found})
 
 
+def tokens_said(texts: Sequence[str], tokenizer, longest: int | None = None) -> list[frozenset[int]]:
+    """Of each text, in lower case, the tokens that it has; of its first `longest` alone."""
+    return [frozenset(tokenizer(f" {text.lower()}", add_special_tokens=False).input_ids[:longest]) for text in texts]
+
+
 def spoken_words(reports: Sequence[str], tokenizer) -> tuple[Tensor, Tensor]:
     """(X,) token ids of words that neither hardly any nor most reports say, and (reports, X) float: which say them."""
-    tokens = [frozenset(tokenizer(f" {text.lower()}", add_special_tokens=False).input_ids) for text in reports]
+    tokens = tokens_said(reports, tokenizer)
     counts = Counter(token for group in tokens for token in group)
     fewest, most = (share * len(reports) for share in SAID_SHARE)
     words = {t: tokenizer.decode([t]).strip() for t, n in counts.items() if fewest <= n <= most}

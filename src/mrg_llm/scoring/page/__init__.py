@@ -24,7 +24,7 @@ from mrg_llm.scoring.terminal import labeler_in_short, measured_on
 
 NOTICE = "Research use only, not a medical device."
 MOST_COLUMNS = 5  # more groups stand in rows
-CLINICAL_SIZES = {"14": "all 14 observations", "5": "five observations"}
+CLINICAL_SIZES = {"14": "all 14 observations", "13": "13 findings, without No Finding", "5": "five observations"}
 
 
 def write_page(board: ScoreBoard, path: str | Path, films: Films | None = None) -> Path:
