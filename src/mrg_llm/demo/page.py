@@ -18,6 +18,7 @@ from mrg_llm.model.nearest import nearest_training_films
 from mrg_llm.scored import thumbnails
 from mrg_llm.scoring import Output, ScoreBoard, Training, outputs, print_board, score_run
 from mrg_llm.scoring.findings import written_findings
+from mrg_llm.scoring.scoreboard import LABELS
 from mrg_llm.studies.study import Finding, Study, StudySet
 from mrg_llm.training.checkpoint import write_file
 
@@ -99,14 +100,11 @@ def score_table(board: ScoreBoard) -> str:
     columns = {**board.baselines, **board.comparisons, **board.controls}
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     rows = ""
-    for section, values in board.sections.items():
-        for metric in values:
-            if section == "metrics" or metric in ("absent/14/micro/f1", "anatomy_f1", "f1"):
-                own = values[metric]
-                others = "".join(f"<td>{c.sections[section][metric].value:.3f}</td>" for c in columns.values())
-                interval = f"<small>{own.low:.3f} to {own.high:.3f}</small>"
-                name = escape(f"{section}: {metric}")
-                rows += f"<tr><td>{name}</td><td><b>{own.value:.3f}</b> {interval}</td>{others}</tr>"
+    for metric, own in board.metrics.items():
+        others = "".join(f"<td>{c.sections['metrics'][metric].value:.3f}</td>" for c in columns.values())
+        interval = f"<small>{own.low:.3f} to {own.high:.3f}</small>"
+        name = escape(LABELS.get(metric, metric))
+        rows += f"<tr><td>{name}</td><td><b>{own.value:.3f}</b> {interval}</td>{others}</tr>"
     skipped = "".join(f"<li>{escape(m)} was left out: {escape(why)}</li>" for m, why in board.skipped.items())
     return f"""<h2>Scores</h2><p>Protocol <b>{escape(board.protocol)}</b>: {escape(board.protocol_words)}
 95 % intervals by bootstrap over studies.</p><div class="scroll"><table><tr><th>metric</th>
