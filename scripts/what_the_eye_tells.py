@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,6 @@ from torch import Tensor
 from mrg_llm.boxed import model_folder
 from mrg_llm.errors import InputError, MRGError
 from mrg_llm.model.modeling import MRGModel
-from mrg_llm.model.pooling import mean_and_spread
 from mrg_llm.model.probe import FEWEST, FOLDS, cost, regression, usual_odds
 from mrg_llm.progress import counting_bar
 from mrg_llm.runs import load, reading, saved_settings
@@ -40,12 +38,12 @@ from mrg_llm.scoring.agreement import HEADLINES, agreement, codes
 from mrg_llm.scoring.clinical import OBSERVATIONS, label_reports
 from mrg_llm.scoring.outputs import write_text
 from mrg_llm.scoring.reliability import auroc
-from mrg_llm.scoring.scoreboard import LABELS
+from mrg_llm.scoring.scoreboard import LABELS, plain
 from mrg_llm.scoring.statistics import Interval, Tally, intervals, ratio
 from mrg_llm.studies import open_studies
-from mrg_llm.training.data import SplitData, on_device, spoken_words, tokens_said
+from mrg_llm.training.data import SplitData, indicator, spoken_words, tokens_said
+from mrg_llm.training.probing import film_summaries
 
-FILMS_AT_ONCE = 32
 THRESHOLDS = 400  # tried a finding
 
 
@@ -79,17 +77,10 @@ def main() -> None:
         write_text(asked.out, json.dumps(found, indent=1) + "\n")
 
 
-@torch.no_grad()
 def summaries(model: MRGModel, data: SplitData, name: str) -> Tensor:
     """(S, F)."""
-    found = []
     with counting_bar(f"looking at the {name} films", len(data), Console(stderr=True)) as advance:
-        for start in range(0, len(data), FILMS_AT_ONCE):
-            rows = range(start, min(start + FILMS_AT_ONCE, len(data)))
-            looked = on_device(data.make(0, rows), model.vision.mean.device).look(model)
-            found.append(mean_and_spread(looked.features, looked.feature_mask).float().cpu())
-            advance(rows.stop)
-    return torch.cat(found)
+        return film_summaries(model, data, progress=advance).float()
 
 
 def words_told(
@@ -99,7 +90,8 @@ def words_told(
     usual_T = usual_odds(said_ST)
     weights_FT = regression(train_SF, said_ST, usual_T)
     texts = tokens_said([s.report or "" for s in own.studies], tokenizer, longest)
-    true_ST = torch.tensor([[float(token in text) for token in spoken.tolist()] for text in texts])
+    columns = {token: i for i, token in enumerate(spoken.tolist())}
+    true_ST = indicator([text & columns.keys() for text in texts], columns)
     logits_ST = other_SF @ weights_FT + usual_T
     usual, right, strange = (
         of_each(logits, true_ST) for logits in (usual_T.expand_as(true_ST), logits_ST, logits_ST.roll(1, 0))
@@ -164,10 +156,6 @@ def show(told: dict[str, Interval], named: dict[str, Interval], areas: dict[str,
     print("\n| observation | present | AUROC |\n| --- | --- | --- |")
     for name, count in zip(OBSERVATIONS, true, strict=True):
         print(f"| {name} | {count} | {f'{areas[name]:.2f}' if name in areas else ''} |")
-
-
-def plain(values: dict[str, Interval]) -> dict[str, dict[str, float]]:
-    return {name: asdict(value) for name, value in values.items()}
 
 
 if __name__ == "__main__":
