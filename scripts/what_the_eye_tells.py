@@ -1,6 +1,7 @@
 """How much of a report do the frozen features of its films tell a straight line? What to hold a generator against.
 
-    python scripts/what_the_eye_tells.py iu-xray:PATH [--run RUN] [--split val] [--limit N] [--out eye.json]
+    python scripts/what_the_eye_tells.py iu-xray:PATH [--run RUN] [--set side_px=252] [--split val] [--limit N]
+        [--out eye.json]
 
 Logistic regressions that are held small (those of model/probe.py) read mean and spread of a run's frozen patch
 features, and are fitted to the training split alone. Two things are measured on --split:
@@ -40,6 +41,7 @@ from mrg_llm.scoring.outputs import write_text
 from mrg_llm.scoring.reliability import auroc
 from mrg_llm.scoring.scoreboard import LABELS, plain
 from mrg_llm.scoring.statistics import Interval, Tally, intervals, ratio
+from mrg_llm.settings import changed
 from mrg_llm.studies import open_studies
 from mrg_llm.training.data import SplitData, indicator, spoken_words, tokens_said
 from mrg_llm.training.probing import film_summaries
@@ -51,12 +53,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", help="KIND:ROOT")
     parser.add_argument("--run", default="starter", help="whose frozen encoder")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="look with other settings of [model.vision]",
+    )
     parser.add_argument("--split", default="val")
     parser.add_argument("--limit", type=int, default=0, help="the first N studies of the split; 0: all")
     parser.add_argument("--out", type=Path, help="write the numbers here, as JSON")
     asked = parser.parse_args()
     torch.manual_seed(0)
-    model, settings = load(asked.run).model.eval(), saved_settings(model_folder(asked.run))
+    settings = saved_settings(model_folder(asked.run))
+    if asked.changes:
+        vision = [f"vision.{change.removeprefix('model.').removeprefix('vision.')}" for change in asked.changes]
+        settings = settings.model_copy(update={"model": changed(settings, "model", vision).model})
+        model = MRGModel.build(settings.model).eval()  # its encoder alone is asked
+    else:
+        model = load(asked.run).model.eval()
     if settings.train.lr_encoder and settings.model.vision.trained_layers != 0:
         raise InputError(f"the encoder of {asked.run} was trained; its features have seen the training reports")
     studies = open_studies(asked.data, **reading(asked.run, asked.data))

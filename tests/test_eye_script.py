@@ -66,3 +66,7 @@ def test_the_whole_script_and_a_trained_encoder(eye, tiny_settings, tiny_studies
             eye.main()
             printed = capsys.readouterr().out
             assert out.exists() and "right film" in printed and "| Pleural Effusion |" in printed
+            own = out.read_text()
+            monkeypatch.setattr(sys, "argv", [*argv, "--set", "side_px=56"])
+            eye.main()
+            assert out.read_text() != own
