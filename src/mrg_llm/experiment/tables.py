@@ -34,7 +34,7 @@ def summary(found: dict[str, Any]) -> str:
     split = next(name for name in SPLITS if name in found)
     scored, first = found[split], found["protocols"][0]
     head = (
-        f"{SPLITS[split]}, {scored['n']} studies; n-gram scores by `{first}`; {seeds(found)} seeds an arm, 95 % "
+        f"{SPLITS[split]}, {scored['n']} studies; n-gram scores by `{first}`; seeds an arm: {seeds(found)}, 95 % "
         f"intervals. {marks(found)}"
     )
     columns = [("nats", "image_worth", HEADS["image_worth"]), ("findings", "f1", HEADS["f1"])]
