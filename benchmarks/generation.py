@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import by_system, bytes_a_second, matrix_rate, options_of, result, summary, times, turns, write
+from common import SIZE, by_system, bytes_a_second, matrix_rate, options_of, result, summary, times, turns, write
 
 from mrg_llm import runs
 from mrg_llm.model.decoding import Draft, decoded, write_many
@@ -86,7 +86,7 @@ def subject(options: argparse.Namespace, folder: Path) -> tuple[Reporter, list[S
     if options.run:
         return runs.load(options.run, device="cpu"), studies
     torch.manual_seed(0)
-    return Reporter(MRGModel.build(load_settings("iu-xray").model), DecodeSettings(), "untrained"), studies
+    return Reporter(MRGModel.build(load_settings("iu-xray", SIZE).model), DecodeSettings(), "untrained"), studies
 
 
 def one_round(reporter: Reporter, studies: list[Study], number: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import alternated, options_of, result, summary, write
+from common import SIZE, alternated, options_of, result, summary, write
 
 from mrg_llm.model.decoding import write_many
 from mrg_llm.model.modeling import MRGModel
@@ -73,7 +73,7 @@ class Subject:
     def __init__(self, studies: list[Study], batch: int = BATCH, tokens: int = TOKENS, prompts: int = PROMPTS):
         self.studies, self.batch, self.tokens = studies, batch, tokens
         self.settings = load_settings("iu-xray", [
-            f"generate.batch={batch}", f"data.max_report_tokens={tokens}", f"model.prompts.prompts={prompts}",
+            *SIZE, f"generate.batch={batch}", f"data.max_report_tokens={tokens}", f"model.prompts.prompts={prompts}",
             f"decode.max_new_tokens={tokens}", f"decode.min_new_tokens={tokens}", f"decode.batch={batch}",
             "generate.contrast_weight=0", "data.augment=false", "data.remember_gib=0",
         ])  # fmt: skip

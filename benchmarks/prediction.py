@@ -27,7 +27,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from common import options_of, result, summary, write
+from common import SIZE, options_of, result, summary, write
 
 from mrg_llm.settings import Settings, load_settings
 from mrg_llm.studies import open_studies
@@ -40,7 +40,8 @@ SETTINGS = {
     "two-views": (
         "iu-xray",
         [
-            "align_global.epochs=0", "align_local.epochs=0", "model.vision.trained_layers=2", "train.lr_encoder=1e-5",
+            *SIZE, "align_global.epochs=0", "align_local.epochs=0",
+            "model.vision.trained_layers=2", "train.lr_encoder=1e-5",
             "model.prompts.variant=prompt-wise", "model.prompts.condition=attention",
         ],
     ),

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import command, matrix_rate, options_of, result, summary, times, turns, write
+from common import SIZE, command, matrix_rate, options_of, result, summary, times, turns, write
 from torch.utils.flop_counter import FlopCounterMode
 
 from mrg_llm.model.modeling import MRGModel
@@ -166,6 +166,7 @@ def peak_memory(name: str, options) -> dict[str, Any]:
 
 def chosen_settings(batch: int, variant: str) -> Settings:
     return load_settings("iu-xray", [
+        *SIZE,
         f"generate.batch={batch}", "generate.contrast_weight=0", "generate.finding_weight=1", "generate.blind=0",
         "data.augment=false", "data.normal_share=1", "data.max_report_tokens=100", "data.deidentified=keep",
         "model.vision.trained_layers=2", "train.lr_encoder=1e-5", "model.prompts.condition=attention",
