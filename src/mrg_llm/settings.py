@@ -137,6 +137,9 @@ class DecodeSettings(Table):
     length_penalty: float = Field(1.0, description="beam search: above 1 favours longer reports")
     repetition_penalty: float = Field(1.0, gt=0, description="above 1 makes words already written less likely")
     no_repeat_ngram: int = Field(0, ge=0, description="no run of this many tokens twice; 0: allowed")
+    whole_words: bool = Field(
+        False, description="no_repeat_ngram forbids beginnings of words alone; else it breaks words off: pneumothrombal"
+    )
     guidance: float = Field(
         0.0, ge=0, description="how much further the film moves what is written than it does by itself; greedy search "
         "of a run trained with generate.blind only"

@@ -13,7 +13,8 @@ from mrg_llm.settings import DecodeSettings
 from tests.model.test_modeling import customize, films
 
 SETTINGS = [
-    {}, {"min_new_tokens": 10}, {"repetition_penalty": 1.5}, {"no_repeat_ngram": 2, "min_new_tokens": 4}, {"batch": 2},
+    {}, {"min_new_tokens": 10}, {"repetition_penalty": 1.5}, {"no_repeat_ngram": 2, "min_new_tokens": 4},
+    {"no_repeat_ngram": 2, "whole_words": True, "min_new_tokens": 4}, {"batch": 2},
 ]  # fmt: skip
 
 

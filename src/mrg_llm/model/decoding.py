@@ -25,6 +25,7 @@ from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.lean import serves
 from mrg_llm.model.matrices import can_pack
 from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.repeats import unrepeated
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import fits
 from mrg_llm.settings import DecodeSettings
@@ -90,6 +91,8 @@ def refuse_unwritable(language: FrozenLanguageModel, settings: DecodeSettings, n
         raise SettingsError(
             "decode.guidance was given, but this language model is not of the LLaMA family; set it to 0"
         )
+    if settings.no_repeat_ngram:
+        unrepeated(settings, language)
 
 
 def in_order(rows: Iterable[Row], drafted: Drafting) -> Iterator[Draft]:
@@ -125,6 +128,8 @@ def decoded(
     language = model.language
     inputs = model.llm_input(seen, context=context)
     rows = sampling.samples if sampling else 1
+    own = LogitsProcessorList([unrepeated(settings, language)] if settings.no_repeat_ngram else [])
+    own += [sampling] if sampling else []
     drafted, eos = Drafting(language.tokenizer, settings.tidy), language.tokenizer.eos_token_id
     with language.deep_prompts(model.at_every_layer(seen), inputs.prompt_start):
         ids_BT = language.model.generate(
@@ -136,8 +141,7 @@ def decoded(
             min_new_tokens=settings.min_new_tokens or None,
             length_penalty=settings.length_penalty,
             repetition_penalty=settings.repetition_penalty,
-            no_repeat_ngram_size=settings.no_repeat_ngram or None,
-            logits_processor=LogitsProcessorList([sampling] if sampling else []),
+            logits_processor=own,
             stopping_criteria=StoppingCriteriaList([Telling(drafted, told)] if told else []),
             eos_token_id=eos,
             pad_token_id=eos,

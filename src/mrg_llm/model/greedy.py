@@ -17,13 +17,14 @@ from torch import Tensor
 from transformers import (
     LogitsProcessorList,
     MinNewTokensLengthLogitsProcessor,
-    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
 
+from mrg_llm.model.language import FrozenLanguageModel
 from mrg_llm.model.lean import lean, serves
 from mrg_llm.model.matrices import Form
 from mrg_llm.model.modeling import MRGModel, Seen
+from mrg_llm.model.repeats import unrepeated
 from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
 from mrg_llm.settings import DecodeSettings
@@ -117,7 +118,7 @@ class Writer:
     def __init__(self, model: MRGModel, settings: DecodeSettings, grown: Callable[[Row], None]):
         self.model, self.language, self.settings, self.grown = model, model.language, settings, grown
         self.eos = model.language.tokenizer.eos_token_id
-        self.rules = rules(settings, self.eos, model.language.model.device)
+        self.rules = rules(settings, model.language)
         self.rows: list[Row] = []
         self.held: list[Row] = []
         self.slab = Slab(model.language, model.frame.before)
@@ -189,13 +190,14 @@ class Writer:
             row.seconds += seconds
 
 
-def rules(settings: DecodeSettings, eos: int, device) -> LogitsProcessorList:
+def rules(settings: DecodeSettings, language: FrozenLanguageModel) -> LogitsProcessorList:
     """What `generate` does to the logits under these settings, in its order."""
     chosen = LogitsProcessorList()
     if settings.repetition_penalty != 1.0:
         chosen.append(RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
     if settings.no_repeat_ngram:
-        chosen.append(NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram))
+        chosen.append(unrepeated(settings, language))
     if settings.min_new_tokens:
+        eos, device = language.tokenizer.eos_token_id, language.model.device
         chosen.append(MinNewTokensLengthLogitsProcessor(0, settings.min_new_tokens, eos, device=device))
     return chosen

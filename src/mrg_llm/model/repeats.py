@@ -1,0 +1,48 @@
+"""No run of tokens twice, without breaking a word off.
+
+Forbidding the token that would say a run again (Paulus et al. 2017, arXiv 1705.04304) also forbids it within a word: a
+small model that may not finish "pneumothorax" a second time goes on with "pneumothrombal". Here only tokens that begin
+a word are forbidden; a word that was begun may be finished. Legend: R rows, S tokens written, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import NoRepeatNGramLogitsProcessor
+
+from mrg_llm.errors import SettingsError
+from mrg_llm.model.language import FrozenLanguageModel
+from mrg_llm.settings import DecodeSettings
+
+SPACES = ("Ġ", "▁", " ")  # how tokenizers write the space before a word: byte-level BPE, SentencePiece, as it is
+
+
+class NoRepeatAtWords(NoRepeatNGramLogitsProcessor):
+    """size: of the runs, in tokens. starts_V: which tokens begin a word."""
+
+    def __init__(self, size: int, starts_V: Tensor):
+        super().__init__(size)
+        self.starts_V = starts_V
+
+    def __call__(self, ids_RS: Tensor, scores_RV: Tensor) -> Tensor:
+        """scores with a forbidden beginning at minus infinity, (R, V)."""
+        return torch.where(self.starts_V, super().__call__(ids_RS, scores_RV), scores_RV)
+
+
+def unrepeated(settings: DecodeSettings, language: FrozenLanguageModel) -> NoRepeatNGramLogitsProcessor:
+    """What forbids a run of `settings.no_repeat_ngram` tokens twice.
+
+    Raises SettingsError for whole words where the tokenizer marks no beginnings.
+    """
+    if not settings.whole_words:
+        return NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram)
+    starts_V = torch.zeros(language.model.config.vocab_size, dtype=torch.bool)  # may be more than the tokenizer has
+    known = range(min(len(starts_V), len(language.tokenizer)))
+    tokens = language.tokenizer.convert_ids_to_tokens(list(known))
+    starts_V[: len(tokens)] = torch.tensor([bool(token) and token.startswith(SPACES) for token in tokens])
+    if not starts_V.any():
+        raise SettingsError(
+            "decode.whole_words was given, but this tokenizer does not mark where words begin; set it to false"
+        )
+    return NoRepeatAtWords(settings.no_repeat_ngram, starts_V.to(language.model.device))
