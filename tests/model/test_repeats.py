@@ -26,7 +26,9 @@ def language(tokens, more=0):
 
 
 def forbidden(settings, written, more=0):
-    found = unrepeated(settings, language(TOKENS, more))(torch.tensor([written]), torch.zeros(1, len(TOKENS) + more))
+    scores = torch.zeros(1, len(TOKENS) + more)
+    scores[0, STOP] = 1
+    found = unrepeated(settings, language(TOKENS, more))(torch.tensor([written]), scores)
     return (found[0] == -torch.inf).nonzero().flatten().tolist()
 
 
@@ -42,6 +44,15 @@ def forbidden(settings, written, more=0):
 def test_what_is_forbidden_after_a_run(written, within, at_words, more):
     assert forbidden(DecodeSettings(no_repeat_ngram=2), written, more) == within
     assert forbidden(DecodeSettings(no_repeat_ngram=2, whole_words=True), written, more) == at_words
+
+
+def test_nothing_is_glued_to_a_word_in_the_place_of_the_next():
+    scores = torch.tensor([[0.0, 3.0, 2.0, 1.0, 0.0]])  # "pneumo" begins next, but was said; "thorax" would be glued on
+    written = torch.tensor([[NO, PNEUMO, THORAX, STOP, NO]])
+    chosen = unrepeated(DecodeSettings(no_repeat_ngram=2, whole_words=True), language(TOKENS))
+    assert int(chosen(written, scores).argmax()) == NO
+    scores[0, THORAX] = 4.0  # the word goes on
+    assert int(chosen(written, scores).argmax()) == THORAX
 
 
 def test_a_tokenizer_that_marks_no_words_is_refused():

@@ -2,7 +2,8 @@
 
 Forbidding the token that would say a run again (Paulus et al. 2017, arXiv 1705.04304) also forbids it within a word: a
 small model that may not finish "pneumothorax" a second time goes on with "pneumothrombal". Here only tokens that begin
-a word are forbidden; a word that was begun may be finished. Legend: R rows, S tokens written, V vocabulary.
+a word are forbidden: a word that was begun may be finished, and where the word that comes next is forbidden, nothing is
+glued to the last one in its place. Legend: R rows, S tokens written, V vocabulary.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ SPACES = ("Ġ", "▁", " ")  # how tokenizers write the space before a word: byt
 
 
 class NoRepeatAtWords(NoRepeatNGramLogitsProcessor):
-    """size: of the runs, in tokens. starts_V: which tokens begin a word."""
+    """size: of the runs, in tokens. starts_V: which tokens begin a word; letters_V: which others are letters."""
 
-    def __init__(self, size: int, starts_V: Tensor):
+    def __init__(self, size: int, starts_V: Tensor, letters_V: Tensor):
         super().__init__(size)
-        self.starts_V = starts_V
+        self.starts_V, self.letters_V = starts_V, letters_V
 
     def __call__(self, ids_RS: Tensor, scores_RV: Tensor) -> Tensor:
-        """scores with a forbidden beginning at minus infinity, (R, V)."""
-        return torch.where(self.starts_V, super().__call__(ids_RS, scores_RV), scores_RV)
+        """scores with what is forbidden at minus infinity, (R, V)."""
+        best_R1 = scores_RV.argmax(1, keepdim=True)
+        left_RV = torch.where(self.starts_V, super().__call__(ids_RS, scores_RV), scores_RV)
+        wanted_R1 = left_RV.gather(1, best_R1) == -torch.inf  # another word begins, or the sentence ends
+        return left_RV.masked_fill(wanted_R1 & self.letters_V, -torch.inf)
 
 
 def unrepeated(settings: DecodeSettings, language: FrozenLanguageModel) -> NoRepeatNGramLogitsProcessor:
@@ -37,12 +41,14 @@ def unrepeated(settings: DecodeSettings, language: FrozenLanguageModel) -> NoRep
     """
     if not settings.whole_words:
         return NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram)
-    starts_V = torch.zeros(language.model.config.vocab_size, dtype=torch.bool)  # may be more than the tokenizer has
-    known = range(min(len(starts_V), len(language.tokenizer)))
-    tokens = language.tokenizer.convert_ids_to_tokens(list(known))
-    starts_V[: len(tokens)] = torch.tensor([bool(token) and token.startswith(SPACES) for token in tokens])
+    V = language.model.config.vocab_size  # may be more than the tokenizer has
+    tokens = language.tokenizer.convert_ids_to_tokens(list(range(min(V, len(language.tokenizer)))))
+    tokens += [""] * (V - len(tokens))
+    starts_V = torch.tensor([bool(token) and token.startswith(SPACES) for token in tokens])
+    letters_V = torch.tensor([bool(token) and token[0].isalpha() for token in tokens]) & ~starts_V
     if not starts_V.any():
         raise SettingsError(
             "decode.whole_words was given, but this tokenizer does not mark where words begin; set it to false"
         )
-    return NoRepeatAtWords(settings.no_repeat_ngram, starts_V.to(language.model.device))
+    device = language.model.device
+    return NoRepeatAtWords(settings.no_repeat_ngram, starts_V.to(device), letters_V.to(device))
