@@ -144,6 +144,10 @@ class DecodeSettings(Table):
         0.0, ge=0, description="how much further the film moves what is written than it does by itself; greedy search "
         "of a run trained with generate.blind only"
     )  # fmt: skip
+    plausible: float = Field(
+        0.0, ge=0, le=1, description="guidance moves only tokens with this share of the likeliest one's probability; "
+        "0: all"
+    )  # fmt: skip
     samples: int = Field(
         0, ge=0, le=256, description="draw this many reports and keep the one the others agree with most; 0: do not"
     )

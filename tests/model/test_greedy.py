@@ -1,5 +1,7 @@
 """Our greedy search against transformers' `generate`, and rows that come and go."""
 
+import math
+
 import pytest
 import torch
 
@@ -138,3 +140,24 @@ def test_guidance_is_for_greedy_search_alone(deep, monkeypatch):
     monkeypatch.setattr("mrg_llm.model.decoding.fits", lambda language: False)
     with torch.inference_mode(), pytest.raises(SettingsError, match="guidance"):
         write_reports(deep, deep.see(*films()), DecodeSettings(guidance=1.0))
+
+
+def test_guidance_moves_only_what_is_plausible(deep):
+    guided = DecodeSettings(max_new_tokens=10, guidance=50.0)
+    with torch.inference_mode():
+        seen = deep.see(*films(B=3))
+        blind = deep.unseen(seen, torch.ones(3, dtype=torch.bool))
+
+        def texts(settings):
+            return [row.ids for row in sorted(greedy(deep, [(seen, None)], settings), key=lambda row: row.place)]
+
+        assert texts(guided.model_copy(update={"plausible": 1.0})) == texts(unguided(guided))
+        some = texts(guided.model_copy(update={"plausible": 0.5}))
+        assert some not in (texts(guided), texts(unguided(guided)))
+        for place, ids in enumerate(some):
+            written: list[int] = []
+            for token in ids:
+                right, without = (next_logits(deep, look, written)[place] for look in (seen, blind))
+                moved = (right + 50 * (right - without)).masked_fill(right < right.max() + math.log(0.5), -torch.inf)
+                assert int(moved.argmax()) == token
+                written.append(token)

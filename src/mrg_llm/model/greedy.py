@@ -7,6 +7,7 @@ Legend: A rows being written, S tokens read at once, V vocabulary, D width, L la
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ from mrg_llm.model.sequence import Words
 from mrg_llm.model.slab import Slab
 from mrg_llm.settings import DecodeSettings
 
+IMPLAUSIBLE = 1e4  # nats: behind every plausible token, in the order of the model's own probabilities
 Look = tuple[Seen, Words | None]  # a batch of studies that were seen, and what was known of them beforehand
 
 
@@ -153,11 +155,17 @@ class Writer:
 
     def guided(self, *logits: Tensor) -> Tensor:
         """What the film has moved is moved further: log p + w (log p - log p without the film) (classifier-free
-        guidance, arXiv 2207.12598; for language models, arXiv 2306.17806)."""
+        guidance, arXiv 2207.12598; for language models, arXiv 2306.17806). Where two tiny probabilities are divided,
+        anything comes out: what is not plausible by itself (contrastive decoding, arXiv 2210.15097) is not moved, and
+        comes after all that is."""
         if len(logits) == 1:
             return logits[0]
         seen, unseen = (values.float().log_softmax(-1) for values in logits)
-        return seen + self.settings.guidance * (seen - unseen)
+        moved = seen + self.settings.guidance * (seen - unseen)
+        if not self.settings.plausible:
+            return moved
+        least = seen.amax(-1, keepdim=True) + math.log(self.settings.plausible)
+        return torch.where(seen >= least, moved, seen - IMPLAUSIBLE)
 
     def write(self, rows: Sequence[Row], logits_AV: Tensor) -> None:
         """The most likely token of each row, once the rules have changed what is likely."""
