@@ -153,7 +153,7 @@ class DecodeSettings(Table):
     )
     temperature: float = Field(0.7, gt=0, description="of the samples; below 1 they vary less")
     seed: int = Field(0, ge=0, description="of the samples")
-    tidy: bool = Field(False, description="leave out sentences that were said already, and a last one that was cut off")
+    tidy: bool = Field(False, description="leave out what was said already, and a sentence that was cut off")
     batch: int = Field(16, ge=1, description="studies decoded together")
     weights: Literal["full", "int8"] = Field(
         "full", description="of the LLM while it writes: as published, or rounded to int8, quicker on a processor, but "

@@ -36,6 +36,7 @@ from tests.model.test_modeling import films
         ("A nodule of 1.5 cm. A nodule of 1.5 cm. There is blunt", False, "A nodule of 1.5 cm."),
         ("Clear lungs. No effusion.", False, "Clear lungs. No effusion."),
         ("There is blunt", False, "There is blunt"),
+        ("There is mild mild mild mild edema. Left left base.", True, "There is mild edema. Left left base."),
         ("The lungs are clear. The lungs", True, "The lungs are clear. The lungs"),
         ("", True, ""),
     ],

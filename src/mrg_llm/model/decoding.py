@@ -31,6 +31,7 @@ from mrg_llm.model.slab import fits
 from mrg_llm.settings import DecodeSettings
 from mrg_llm.studies.texts import IMPRESSION_HEAD
 
+STAMMER = re.compile(r"\b(\w+)(?: \1\b){2,}")
 SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+")
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]$")  # "a nodule of 1." was cut
 FEWEST_WORDS = 3
@@ -165,11 +166,12 @@ class Drafting:
 
 
 def tidied(text: str, ended: bool) -> str:
-    """Each sentence once, where it is said first; without a last one that was cut off, if there is another.
+    """Each sentence once, where it is said first; without a last one that was cut off, if there is another. A word that
+    is said three times or more in a row is said once.
 
     The impression may repeat what is found. What has fewer than three words, "1." or "prior.", is no sentence.
     """
-    pieces = SENTENCE_BREAK.split(text)
+    pieces = SENTENCE_BREAK.split(STAMMER.sub(r"\1", text))
     if not ended and len(pieces) > 1 and not SENTENCE_END.search(pieces[-1]):
         pieces.pop()
     kept: list[str] = []
