@@ -22,7 +22,7 @@ class Tokenizer(list):
 
 def language(tokens, more=0):
     model = SimpleNamespace(config=SimpleNamespace(vocab_size=len(tokens) + more), device="cpu")
-    return SimpleNamespace(tokenizer=Tokenizer(tokens), model=model)
+    return SimpleNamespace(tokenizer=Tokenizer(tokens), model=model, words=None)
 
 
 def forbidden(settings, written, more=0):

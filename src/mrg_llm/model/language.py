@@ -41,6 +41,7 @@ class FrozenLanguageModel(nn.Module):
         self.tokenizer = tokenizer
         self.read: dict[tuple, Tensor] = {}  # keys and values of constant words (slab.py)
         self.lean: dict[Form, Lean] = {}  # the same layers for writing (lean.py), by the form of their matrices
+        self.words: tuple[Tensor, Tensor] | None = None  # which tokens begin words, which go on in them (repeats.py)
         self.adapted = False
 
     @classmethod

@@ -41,14 +41,21 @@ def unrepeated(settings: DecodeSettings, language: FrozenLanguageModel) -> NoRep
     """
     if not settings.whole_words:
         return NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram)
-    V = language.model.config.vocab_size  # may be more than the tokenizer has
-    tokens = language.tokenizer.convert_ids_to_tokens(list(range(min(V, len(language.tokenizer)))))
-    tokens += [""] * (V - len(tokens))
-    starts_V = torch.tensor([bool(token) and token.startswith(SPACES) for token in tokens])
-    letters_V = torch.tensor([bool(token) and token[0].isalpha() for token in tokens]) & ~starts_V
+    if language.words is None:
+        language.words = parts_of_words(language.tokenizer, language.model.config.vocab_size)
+    starts_V, letters_V = (part.to(language.model.device) for part in language.words)
     if not starts_V.any():
         raise SettingsError(
             "decode.whole_words was given, but this tokenizer does not mark where words begin; set it to false"
         )
-    device = language.model.device
-    return NoRepeatAtWords(settings.no_repeat_ngram, starts_V.to(device), letters_V.to(device))
+    return NoRepeatAtWords(settings.no_repeat_ngram, starts_V, letters_V)
+
+
+def parts_of_words(tokenizer, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Which tokens begin a word, and which others are letters, (V,) each. vocabulary: the model's V, which may be
+    more than the tokenizer has."""
+    tokens = tokenizer.convert_ids_to_tokens(list(range(min(vocabulary, len(tokenizer)))))
+    tokens += [""] * (vocabulary - len(tokens))
+    starts_V = torch.tensor([bool(token) and token.startswith(SPACES) for token in tokens])
+    letters_V = torch.tensor([bool(token) and token[0].isalpha() for token in tokens])
+    return starts_V, letters_V & ~starts_V
